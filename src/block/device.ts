@@ -1,0 +1,20 @@
+/**
+ * The device port: what a block device promises to the layers above.
+ *
+ * Interface:
+ * - `submit(bio)` takes the bio and returns at once; it never throws and never waits.
+ * - The device completes each bio exactly once, by `bio.complete({bytes, errno})`: at once, or later.
+ * - A write that completed is durable after a later flush completed, or at its own completion if it has FUA.
+ * - Positions and lengths are bytes on the device, multiples of SECTOR.
+ */
+import type { Bio } from './bio.ts'
+
+/** A block device of `size` bytes. */
+export interface BlockDevice {
+  /** As it appears in messages: `memory`, or the path of an image. */
+  readonly name: string
+  /** Bytes; a multiple of SECTOR. */
+  readonly size: number
+  /** Take `bio`; it is completed at once or later, exactly once. A bio outside the device completes with EIO and 0 bytes. */
+  submit(bio: Bio): void
+}

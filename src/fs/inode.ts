@@ -1,0 +1,70 @@
+/**
+ * Inode: one file in core.
+ *
+ * Two sizes: `size` (i_size) is what stat and readers see; `diskSize` (ext4 i_disksize) is what may be written to disk,
+ * and moves only when data below it is safe to be found there. Times are microseconds since the epoch, as integers.
+ *
+ * Lock order, outer to inner: `rwsem` (write, truncate) > `invalidateLock` (exclusive: truncate, punch; shared: fault,
+ * readahead) > folio lock, ascending index > `mapLock` (extent map; XFS ILOCK, ext4 i_data_sem).
+ */
+import { Lock, RwLock } from '../kernel/lock.ts'
+import type { AddressSpace } from '../pagecache/address-space.ts'
+import { ExtentMap } from './extent-map.ts'
+
+/** File type bits of `mode` (stat(2)). */
+export const S_IFMT = 0o170000
+export const S_IFREG = 0o100000
+export const S_IFDIR = 0o040000
+export const S_IFLNK = 0o120000
+
+/** One inode in core. Formats fill it in `readInode` and `allocateInode`; the fields below `format's own` are theirs. */
+export class Inode {
+  readonly ino: number
+  mode: number
+  uid = 0
+  gid = 0
+  nlink = 0
+  /** Microseconds since the epoch. */
+  atime = 0
+  mtime = 0
+  ctime = 0
+  /** Bytes, as stat shows it. */
+  size = 0
+  /** Bytes, as the next inode write records it. */
+  diskSize = 0
+  /** Has something changed that writeInode would write? */
+  dirty = false
+  /** Open files and other holders; an inode without names and holders is freed. */
+  holders = 0
+  /** Target of a symlink, null if this is none. */
+  symlink: string | null = null
+  readonly map = new ExtentMap()
+  mapLoaded = false
+
+  readonly rwsem: RwLock
+  readonly invalidateLock: RwLock
+  readonly mapLock: Lock
+  /** The page cache of this file; made when it is first opened. */
+  pages: AddressSpace | null = null
+
+  /** Format's own: what it needs to write this inode back (flags, generation, map blocks, directory index). */
+  format: unknown = null
+
+  constructor(ino: number, mode: number) {
+    this.ino = ino
+    this.mode = mode
+    this.rwsem = new RwLock(`inode ${ino} rwsem`)
+    this.invalidateLock = new RwLock(`inode ${ino} invalidate lock`)
+    this.mapLock = new Lock(`inode ${ino} map lock`)
+  }
+
+  get isFile(): boolean {
+    return (this.mode & S_IFMT) === S_IFREG
+  }
+  get isDirectory(): boolean {
+    return (this.mode & S_IFMT) === S_IFDIR
+  }
+  get isSymlink(): boolean {
+    return (this.mode & S_IFMT) === S_IFLNK
+  }
+}

@@ -1,0 +1,2 @@
+/** placeholder contract, replaced within the hour */
+export interface AddressSpace { readonly ino: number }
