@@ -1,0 +1,268 @@
+/**
+ * PageVerbs: every way in which code above the page cache may wait, decide, take a lock or touch a folio.
+ *
+ * A verb is the only place where a cost is counted and where a bug of a page-cache step can be planted: a mutant is a
+ * subclass with one verb replaced. Each waiting verb has a plain half that says "now, or not at all" (try first, wait
+ * second), so that cached work creates no generator.
+ */
+import type { ChoiceKind, Choices } from '../kernel/choices.ts'
+import type { Errno } from '../kernel/errno.ts'
+import { type Kernel, raise } from '../kernel/kernel.ts'
+import type { Ledger } from '../kernel/ledger.ts'
+import type { Lock, RwLock } from '../kernel/lock.ts'
+import { straight } from '../kernel/choices.ts'
+import type { AddressSpace } from './address-space.ts'
+import { DIRTY, type Folio, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, UPTODATE } from './folio.ts'
+import { hasPte, type PageCache } from './page-cache.ts'
+
+/** Locks, decisions and folios. */
+export class PageVerbs {
+  readonly cache: PageCache
+  readonly ledger: Ledger
+  readonly choices: Choices
+  /** Microseconds since the epoch, by the virtual clock. */
+  readonly now: () => number
+  /** Nothing fails and nobody else runs: plain halves may be used. */
+  readonly plain: boolean
+
+  constructor(cache: PageCache, ledger: Ledger, choices: Choices, now: () => number) {
+    this.cache = cache
+    this.ledger = ledger
+    this.choices = choices
+    this.now = now
+    this.plain = choices === straight
+  }
+
+  // --- decisions -----------------------------------------------------------------------------------------------
+
+  /** Ask the outside world; 0 is the simplest course. */
+  choose(n: number, kind: ChoiceKind, label: string): number {
+    return this.choices.choose(n, kind, label)
+  }
+
+  /** Does this site fail now? `code` names the site, such as `ENOMEM.folio`. */
+  fault(code: `${Errno}.${string}`): boolean {
+    return !this.plain && this.choices.choose(2, 'fault', code) === 1
+  }
+
+  // --- locks ---------------------------------------------------------------------------------------------------
+
+  /** Take an exclusive lock, waiting for it if need be. */
+  *acquire(lock: Lock | RwLock): Kernel<void> {
+    while (!lock.tryLock()) yield lock.free
+    this.ledger.locks++
+  }
+
+  /** Take a lock if it is free now. */
+  tryAcquire(lock: Lock | RwLock): boolean {
+    if (!lock.tryLock()) return false
+    this.ledger.locks++
+    return true
+  }
+
+  release(lock: Lock | RwLock): void {
+    lock.unlock()
+  }
+
+  *acquireShared(lock: RwLock): Kernel<void> {
+    while (!lock.tryLockShared()) yield lock.shareable
+    this.ledger.locks++
+  }
+
+  releaseShared(lock: RwLock): void {
+    lock.unlockShared()
+  }
+
+  // --- finding and making folios ---------------------------------------------------------------------------------
+
+  /** The cached folio of a page, as it is: not locked, not referenced. Null if there is none. */
+  peekFolio(space: AddressSpace, index: number): Folio | null {
+    return space.find(index)
+  }
+
+  /** The folio of a page, locked, if that needs no waiting; else null. `stable`: not one under writeback. */
+  tryFolio(space: AddressSpace, index: number, stable: boolean): Folio | null {
+    const f = space.find(index)
+    if (f === null || f.locked || (stable && f.writeback)) return null
+    f.locked = true
+    f.referenced = true
+    this.ledger.folioLookups++
+    this.ledger.locks++
+    return f
+  }
+
+  /**
+   * The folio of a page, locked; made if there is none. A new one is as large as `bytes` from the page on, its alignment,
+   * the cache's limit and its neighbours allow (mm/filemap.c, __filemap_get_folio with fgf_set_order).
+   * Raises ENOMEM when reclaim finds no memory.
+   */
+  *grabFolio(space: AddressSpace, index: number, bytes: number, stable: boolean): Kernel<Folio, 'ENOMEM'> {
+    for (;;) {
+      this.ledger.folioLookups++
+      const f = space.find(index)
+      if (f === null) {
+        if (this.fault('ENOMEM.folio')) return yield* raise('ENOMEM', 'ENOMEM.folio')
+        const made = this.addFolio(space, index, bytes)
+        return made ?? (yield* raise('ENOMEM', 'ENOMEM.limit'))
+      }
+      const { generation } = f
+      yield* this.lockFolio(f)
+      if (f.home !== space || f.generation !== generation) {
+        this.unlockFolio(f)
+        continue
+      }
+      if (stable) while (f.writeback) yield f.writebackOp
+      f.referenced = true
+      return f
+    }
+  }
+
+  /** Make, lock and insert a folio for a page that is not cached. Null if there is no memory. */
+  addFolio(space: AddressSpace, index: number, bytes: number): Folio | null {
+    for (let order = this.#orderFor(space, index, bytes); order >= 0; order--) {
+      const f = this.cache.take(order)
+      if (f === null) continue
+      f.index = index
+      f.locked = true
+      this.ledger.locks++
+      this.ledger.foliosAdded++
+      space.insert(f)
+      this.cache.adopt(f)
+      return f
+    }
+    return null
+  }
+
+  #orderFor(space: AddressSpace, index: number, bytes: number): number {
+    let order = Math.min(this.cache.maxFolioOrder, Math.max(0, 19 - Math.clz32(bytes)))
+    while (order > 0 && (index % (1 << order) !== 0 || !space.isFree(index, 1 << order))) order--
+    return order
+  }
+
+  /** A locked folio that no file caches: nobody else can see it. Null if there is no memory. */
+  privateFolio(index: number, order: number): Folio | null {
+    const f = this.fault('ENOMEM.private') ? null : this.cache.take(order)
+    if (f === null) return null
+    f.index = index
+    f.locked = true
+    return f
+  }
+
+  *lockFolio(f: Folio): Kernel<void> {
+    while (f.locked) yield f.lockOp
+    f.locked = true
+    this.ledger.locks++
+  }
+
+  unlockFolio(f: Folio): void {
+    if (!f.locked) throw new Error(`unlock of an unlocked folio at page ${f.index}`)
+    f.locked = false
+  }
+
+  /** Free a private folio. */
+  freeFolio(f: Folio): void {
+    this.ledger.foliosDropped++
+    this.cache.release(f)
+  }
+
+  /** Keep a folio from being freed or evicted. */
+  pin(f: Folio): void {
+    f.pins++
+  }
+
+  /** The last unpin of a folio that left the cache frees it. */
+  unpin(f: Folio): void {
+    f.pins--
+    if (f.pins === 0 && f.home === null) this.cache.release(f)
+  }
+
+  // --- bits ----------------------------------------------------------------------------------------------------
+
+  /** Blocks touched by [off, off + n) are newer than disk now. */
+  dirtyBlocks(f: Folio, off: number, n: number): void {
+    if (f.dirtySlot < 0) {
+      this.ledger.foliosDirtied++
+      f.home!.markDirty(f)
+    }
+    if (f.dirtyBlocks === f.blocks && f.uptodateBlocks === f.blocks) return
+    f.change(off, n, UPTODATE | DIRTY, 0)
+  }
+
+  /** Writeback took the dirty blocks of [off, off + n): clean as far as we know. */
+  cleanBlocks(f: Folio, off: number, n: number): void {
+    f.change(off, n, 0, DIRTY)
+    if (!f.dirty && f.home !== null) f.home.markClean(f)
+  }
+
+  // --- page tables -----------------------------------------------------------------------------------------------
+
+  /** Take the right to store away from all PTEs: the next store faults (page_mkclean). */
+  writeProtect(f: Folio): void {
+    if (f.home !== null && f.home.writablePtes === 0) return
+    this.#changePtes(f, PTE_WRITE | PTE_DIRTY)
+  }
+
+  /** Tear down all PTEs (unmap_mapping_pages). */
+  unmap(f: Folio): void {
+    if (hasPte(f, PTE_PRESENT)) this.#changePtes(f, PTE_PRESENT | PTE_WRITE | PTE_DIRTY)
+  }
+
+  #changePtes(f: Folio, clear: number): void {
+    const pte = f.slab.pte
+    for (let p = f.page; p < f.page + f.pages; p++) {
+      const was = pte[p]!
+      if ((was & clear) === 0) continue
+      if ((was & PTE_WRITE) !== 0 && f.home !== null) f.home.writablePtes--
+      pte[p] = was & ~clear
+      this.ledger.unmaps++
+    }
+  }
+
+  /** Map a page of the folio for user memory, writable or not. */
+  mapPage(f: Folio, page: number, writable: boolean): void {
+    const at = f.page + page
+    if (writable && (f.slab.pte[at]! & PTE_WRITE) === 0) f.home!.writablePtes++
+    f.slab.pte[at] = f.slab.pte[at]! | PTE_PRESENT | (writable ? PTE_WRITE : 0)
+  }
+
+  // --- leaving the cache -------------------------------------------------------------------------------------------
+
+  /**
+   * Drop a locked folio from the cache if nothing forbids it: it is clean, not under writeback, not pinned.
+   * @returns false if it was refused ("isn't guaranteed to succeed", seed 002); it stays cached and locked then
+   */
+  invalidateFolio(f: Folio): boolean {
+    if (f.dirty || f.writeback || f.pins > 0) {
+      this.ledger.invalidateRefused++
+      return false
+    }
+    this.removeFolio(f)
+    return true
+  }
+
+  /** Drop a locked folio whatever it holds: truncate and punch do. Waits for nothing; not for one under writeback. */
+  removeFolio(f: Folio): void {
+    this.unmap(f)
+    f.home!.remove(f)
+    this.cache.release(f)
+  }
+
+  /**
+   * Put a locked private folio in place of a locked cached one, at once: no reader and no fault finds a gap
+   * (replace_page_cache_folio). The old one leaves the cache; its PTEs are torn down.
+   */
+  replaceFolio(space: AddressSpace, old: Folio, fresh: Folio): void {
+    this.unmap(old)
+    space.replace(old, fresh)
+    this.cache.adopt(fresh)
+    this.ledger.foliosReplaced++
+    this.cache.release(old)
+  }
+
+  /** Insert a locked private folio where nothing is cached. */
+  insertFolio(space: AddressSpace, fresh: Folio): void {
+    space.insert(fresh)
+    this.cache.adopt(fresh)
+    this.ledger.foliosAdded++
+  }
+}
