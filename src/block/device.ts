@@ -7,6 +7,7 @@
  * - A write that completed is durable after a later flush completed, or at its own completion if it has FUA.
  * - Positions and lengths are bytes on the device, multiples of SECTOR.
  */
+import { SECTOR } from '../kernel/units.ts'
 import type { Bio } from './bio.ts'
 
 /** A block device of `size` bytes. */
@@ -18,3 +19,7 @@ export interface BlockDevice {
   /** Take `bio`; it is completed at once or later, exactly once. A bio outside the device completes with EIO and 0 bytes. */
   submit(bio: Bio): void
 }
+
+/** True if `bio` lies on whole sectors inside `device`. A device completes any other bio with EIO (as bio_check_eod). */
+export const inside = (device: BlockDevice, bio: Bio): boolean =>
+  bio.pos >= 0 && bio.pos % SECTOR === 0 && bio.data.length % SECTOR === 0 && bio.pos + bio.data.length <= device.size
