@@ -39,6 +39,8 @@ export class Inode {
   /** Target of a symlink, null if this is none. */
   symlink: string | null = null
   readonly map = new ExtentMap()
+  /** Map blocks reserved until all delayed extents are real. */
+  owed = 0
   mapLoaded = false
 
   readonly rwsem: RwLock

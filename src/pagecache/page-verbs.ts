@@ -12,7 +12,7 @@ import type { Ledger } from '../kernel/ledger.ts'
 import type { Lock, RwLock } from '../kernel/lock.ts'
 import { straight } from '../kernel/choices.ts'
 import type { AddressSpace } from './address-space.ts'
-import { DIRTY, type Folio, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, UPTODATE } from './folio.ts'
+import { BLOCK_PLACE, DIRTY, type Folio, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, UPTODATE } from './folio.ts'
 import { hasPte, type PageCache } from './page-cache.ts'
 
 /** Locks, decisions and folios. */
@@ -43,6 +43,11 @@ export class PageVerbs {
   /** Does this site fail now? `code` names the site, such as `ENOMEM.folio`. */
   fault(code: `${Errno}.${string}`): boolean {
     return !this.plain && this.choices.choose(2, 'fault', code) === 1
+  }
+
+  /** A point where a scheduler may let somebody else run; nothing on the straight run. */
+  *step(label: string): Kernel<void> {
+    if (!this.plain) yield { label, ready: () => true }
   }
 
   // --- locks ---------------------------------------------------------------------------------------------------
@@ -78,6 +83,11 @@ export class PageVerbs {
   /** The cached folio of a page, as it is: not locked, not referenced. Null if there is none. */
   peekFolio(space: AddressSpace, index: number): Folio | null {
     return space.find(index)
+  }
+
+  /** Is no page of [index, index + n) cached? */
+  isFree(space: AddressSpace, index: number, n: number): boolean {
+    return space.isFree(index, n)
   }
 
   /** The folio of a page, locked, if that needs no waiting; else null. `stable`: not one under writeback. */
@@ -148,6 +158,15 @@ export class PageVerbs {
     return f
   }
 
+  /** As `privateFolio`, as large as `bytes` allows, for a place where nothing is cached. */
+  privateFor(space: AddressSpace, index: number, bytes: number): Folio | null {
+    for (let order = this.#orderFor(space, index, bytes); order >= 0; order--) {
+      const f = this.privateFolio(index, order)
+      if (f !== null) return f
+    }
+    return null
+  }
+
   *lockFolio(f: Folio): Kernel<void> {
     while (f.locked) yield f.lockOp
     f.locked = true
@@ -192,6 +211,38 @@ export class PageVerbs {
   cleanBlocks(f: Folio, off: number, n: number): void {
     f.change(off, n, 0, DIRTY)
     if (!f.dirty && f.home !== null) f.home.markClean(f)
+  }
+
+  /** Clean blocks that [off, off + n) touches are no longer uptodate: the next reader asks the disk. */
+  forgetClean(f: Folio, off: number, n: number): void {
+    const block = 1 << f.blockShift
+    for (let b = off - (off % block); b < off + n; b += block) {
+      if ((f.bits(b) & DIRTY) === 0) f.change(b, block, 0, UPTODATE)
+    }
+  }
+
+  /** The partly covered blocks at the ends of [off, off + n) in a private folio count as decided: it inherits them. */
+  markEdges(f: Folio, off: number, n: number): void {
+    const block = 1 << f.blockShift
+    if (off % block !== 0) f.change(off, 1, UPTODATE, 0)
+    if ((off + n) % block !== 0) f.change(off + n - 1, 1, UPTODATE, 0)
+  }
+
+  /** Copy bytes [off, off + n) of a private folio into the cached one of the same place. */
+  copyInto(cached: Folio, f: Folio, off: number, n: number): void {
+    f.slab.bytes.copy(cached.slab.bytes, cached.base + off, f.base + off, f.base + off + n)
+    this.ledger.innerBytes += n
+  }
+
+  /** Give a private folio what the cached one holds outside [off, off + n): bytes, and what is known of its blocks. */
+  inherit(f: Folio, cached: Folio, off: number, n: number): void {
+    const block = 1 << f.blockShift
+    this.copyInto(f, cached, 0, off)
+    this.copyInto(f, cached, off + n, f.size - off - n)
+    for (let b = 0; b < f.size; b += block) {
+      const covered = b >= off && b + block <= off + n
+      f.change(b, block, covered ? cached.bits(b) & BLOCK_PLACE : cached.bits(b), 0)
+    }
   }
 
   // --- page tables -----------------------------------------------------------------------------------------------
@@ -254,6 +305,7 @@ export class PageVerbs {
   replaceFolio(space: AddressSpace, old: Folio, fresh: Folio): void {
     this.unmap(old)
     space.replace(old, fresh)
+    if (fresh.dirty) space.markDirty(fresh)
     this.cache.adopt(fresh)
     this.ledger.foliosReplaced++
     this.cache.release(old)

@@ -1,0 +1,283 @@
+/**
+ * FileSystem: one mount, and the services that strategies and system calls are built from.
+ *
+ * Services over the extent map and space, each under the caller's map lock:
+ *   lookup             what lies below a range                                        plain
+ *   reserve/unreserve  count space for a mapping, and give it back                    ENOSPC / plain
+ *   record             turn reserved space into a delayed extent                      ENOMEM
+ *   allocate           place blocks under a hole now (get_block)                      ENOSPC, EIO
+ *   realise            place blocks under a delayed extent (writeback)                ENOSPC, EIO
+ *   convert            unwritten -> written, after the I/O                            plain
+ *   punch              remove blocks or delayed space, give all of it back            cannot fail
+ * What a service adds for a write it notes in the write's mapping (`made`, `reserved`). A service that changes the map moves
+ * the cookie of the mapping along only if the mapping was not stale already.
+ */
+import { submitAndWait, Bio } from '../block/bio.ts'
+import type { BlockDevice } from '../block/device.ts'
+import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
+import { PageVec } from '../kernel/page-vec.ts'
+import type { Folio } from '../pagecache/folio.ts'
+import { DELALLOC, type Extent, HOLE, isReal, MAPPED, UNWRITTEN } from './extent-map.ts'
+import type { Format } from './format.ts'
+import { Inode } from './inode.ts'
+import type { Mapping } from './mapping.ts'
+import { Space } from './space.ts'
+import type { AnyStrategy } from './strategy.ts'
+import type { Verbs } from './verbs.ts'
+import { writeBack, writeSomeBack } from './writeback.ts'
+
+/** What a mount is made of. */
+export interface Mount {
+  readonly format: Format
+  readonly device: BlockDevice
+  readonly verbs: Verbs
+  readonly strategy: AnyStrategy
+  /** Share of the memory limit that may be dirty before writers are throttled; default 0.4. */
+  readonly dirtyRatio?: number
+}
+
+/** One mounted file system. */
+export class FileSystem {
+  readonly format: Format
+  readonly device: BlockDevice
+  readonly verbs: Verbs
+  readonly strategy: AnyStrategy
+  readonly space: Space
+  readonly blockSize: number
+  /** Inodes in core by number. Walk it through `cachedInodes`, which sorts. */
+  readonly inodes = new Map<number, Inode>()
+  /** Blocks that an undo could not give back because the bitmap could not be read. */
+  lostBlocks = 0
+  readonly #dirtyLimit: number
+  readonly #scratch: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+
+  constructor(mount: Mount) {
+    this.format = mount.format
+    this.device = mount.device
+    this.verbs = mount.verbs
+    this.strategy = mount.strategy
+    this.space = new Space(mount.format)
+    this.blockSize = mount.format.blockSize
+    this.#dirtyLimit = Math.floor(mount.verbs.cache.limitPages * (mount.dirtyRatio ?? 0.4))
+  }
+
+  // --- inodes ----------------------------------------------------------------------------------------------------
+
+  /** The inode in core, read if need be, with its map loaded. */
+  *inode(ino: number): Kernel<Inode, 'EIO' | 'EUCLEAN'> {
+    let inode = this.inodes.get(ino)
+    if (inode === undefined) {
+      const read = yield* this.format.readInode(ino)
+      inode = this.inodes.get(ino) ?? read
+      this.adopt(inode)
+    }
+    if (!inode.mapLoaded) yield* this.format.loadMap(inode)
+    return inode
+  }
+
+  /** Put a new inode among those in core. */
+  adopt(inode: Inode): void {
+    inode.pages ??= this.verbs.cache.addressSpace(inode.ino)
+    this.inodes.set(inode.ino, inode)
+  }
+
+  /** Inodes in core, by number. */
+  cachedInodes(): Inode[] {
+    return [...this.inodes.values()].sort((a, b) => a.ino - b.ino)
+  }
+
+  // --- throttling --------------------------------------------------------------------------------------------------
+
+  /** More is dirty than may be: a writer must write back before he goes on. */
+  get mustThrottle(): boolean {
+    return this.verbs.cache.dirtyPages > this.#dirtyLimit
+  }
+
+  /** Write back until half of what may be dirty is (balance_dirty_pages). No lock but the inode lock may be held. */
+  *balanceDirty(k: Verbs): Kernel<void> {
+    yield* writeSomeBack(k, this, this.#dirtyLimit >> 1)
+  }
+
+  /** Write back the dirty folios of [from, to) bytes and wait; errors are recorded. */
+  *writeBack(k: Verbs, inode: Inode, from: number, to: number): Kernel<void> {
+    yield* writeBack(k, this, inode, from, to)
+  }
+
+  // --- look-up -----------------------------------------------------------------------------------------------------
+
+  /** The run of equal state at `lblk`, at most `n` blocks, noted in the mapping. */
+  lookup(k: Verbs, inode: Inode, m: Mapping, lblk: number, n: number): Extent {
+    k.ledger.mapLookups++
+    return inode.map.lookup(lblk, n, m.nextExtent())
+  }
+
+  /** The same without a mapping, into `out`. */
+  lookupInto(k: Verbs, inode: Inode, lblk: number, n: number, out: Extent): Extent {
+    k.ledger.mapLookups++
+    return inode.map.lookup(lblk, n, out)
+  }
+
+  // --- reservation -------------------------------------------------------------------------------------------------
+
+  /**
+   * Count `n` data blocks, and the map blocks that they may need as one extent ending at block `end`, for this mapping.
+   * Raises ENOSPC with nothing counted.
+   */
+  *reserve(k: Verbs, inode: Inode, m: Mapping, n: number, end: number): Kernel<void, 'ENOSPC'> {
+    const map = Math.max(0, this.format.owedAfter(inode, m.reserved + n, end) - inode.owed - m.reservedMap)
+    if (k.fault('ENOSPC.reserve') || this.space.available < n + map) return yield* raise('ENOSPC', 'ENOSPC.reserve')
+    m.reserved += n
+    m.reservedMap += map
+    this.space.reserved += n + map
+    k.ledger.reservations++
+    k.ledger.reservedBlocks += n
+  }
+
+  /** Give back what the mapping still holds. `undo`: this is the roll back of a failed or short write. */
+  unreserve(k: Verbs, m: Mapping, undo: boolean): void {
+    this.space.reserved -= m.reserved + m.reservedMap
+    if (undo) {
+      k.ledger.unreservesUndone++
+      k.ledger.blocksUnreserved += m.reserved
+    }
+    m.reserved = 0
+    m.reservedMap = 0
+  }
+
+  /** Record [lblk, lblk + n), a hole, as delayed, out of the mapping's reservation. Raises ENOMEM with nothing changed. */
+  *record(k: Verbs, inode: Inode, m: Mapping, lblk: number, n: number): Kernel<void, 'ENOMEM'> {
+    if (k.fault('ENOMEM.record')) return yield* raise('ENOMEM', 'ENOMEM.record')
+    if (m.reserved < n) throw new Error(`record of ${n} blocks out of a reservation of ${m.reserved}`)
+    k.ledger.records++
+    this.#change(inode, m, lblk, n, DELALLOC, 0)
+    m.reserved -= n
+    m.addMade(lblk, n)
+    this.#settleOwed(inode, m)
+  }
+
+  /** Bring `inode.owed` up to date; what it grew by comes out of the mapping's reservation for map blocks first. */
+  #settleOwed(inode: Inode, m: Mapping | null): void {
+    const owed = this.format.owed(inode)
+    const grown = owed - inode.owed
+    const held = m === null ? 0 : Math.min(Math.max(grown, 0), m.reservedMap)
+    if (m !== null) m.reservedMap -= held
+    this.space.reserved += grown - held
+    inode.owed = owed
+  }
+
+  /** Change the map; a mapping that was true before stays true. */
+  #change(inode: Inode, m: Mapping | null, lblk: number, n: number, state: Extent['state'], pblk: number): void {
+    const current = m !== null && m.cookie === inode.map.seq
+    inode.map.set(lblk, n, state, pblk)
+    if (current) m.cookie = inode.map.seq
+    inode.dirty = true
+  }
+
+  // --- allocation --------------------------------------------------------------------------------------------------
+
+  /**
+   * Place blocks under the hole [lblk, lblk + n) now; fewer may be placed. Takes no reserved space of others.
+   * @returns blocks placed, at least 1. Raises ENOSPC or EIO with nothing placed
+   */
+  *allocate(
+    k: Verbs, inode: Inode, m: Mapping | null, lblk: number, n: number, state: typeof MAPPED | typeof UNWRITTEN,
+  ): Kernel<number, 'ENOSPC' | 'EIO'> {
+    if (k.fault('ENOSPC.allocate') || this.space.available < 1) return yield* raise('ENOSPC', 'ENOSPC.allocate')
+    const mapped = yield* this.format.growMap(inode, lblk, n)
+    const want = Math.min(n, this.space.available)
+    if (want < 1) {
+      yield* this.#shrink(inode)
+      return yield* raise('ENOSPC', 'ENOSPC.map')
+    }
+    k.ledger.mapBlocks += mapped
+    const placed = yield* this.#place(k, inode, lblk, want)
+    this.#change(inode, m, lblk, placed.n, state, placed.start)
+    m?.addMade(lblk, placed.n)
+    this.#settleOwed(inode, m)
+    return placed.n
+  }
+
+  /** Place blocks under [lblk, lblk + n), delayed, out of its own reservation. @returns blocks placed, at least 1 */
+  *realise(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<number, 'ENOSPC' | 'EIO'> {
+    if (k.fault('ENOSPC.realise')) return yield* raise('ENOSPC', 'ENOSPC.realise')
+    k.ledger.mapBlocks += yield* this.format.growMap(inode, lblk, n)
+    const placed = yield* this.#place(k, inode, lblk, n)
+    this.#change(inode, null, lblk, placed.n, this.format.hasUnwritten ? UNWRITTEN : MAPPED, placed.start)
+    this.space.reserved -= placed.n
+    this.#settleOwed(inode, null)
+    return placed.n
+  }
+
+  /** Ask the format for up to `n` blocks after what lies before `lblk`; gives map blocks back when there are none. */
+  *#place(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<{ start: number; n: number }, 'ENOSPC' | 'EIO'> {
+    const before = lblk > 0 ? inode.map.lookup(lblk - 1, 1, this.#scratch) : null
+    const goal = before !== null && isReal(before.state) ? before.pblk + 1 : this.format.goalFor(inode)
+    const run = yield* attempt(() => this.format.allocate(goal, n))
+    if (run._tag === 'Left') {
+      yield* this.#shrink(inode)
+      return yield* raise(run.left)
+    }
+    k.ledger.allocations++
+    k.ledger.allocatedBlocks += run.right.n
+    return run.right
+  }
+
+  /** Unwritten blocks of [lblk, lblk + n) hold data on disk now. */
+  convert(k: Verbs, inode: Inode, lblk: number, n: number): void {
+    const e = this.#scratch
+    for (let b = lblk; b < lblk + n; b += e.n) {
+      inode.map.lookup(b, lblk + n - b, e)
+      if (e.state !== UNWRITTEN) continue
+      k.ledger.conversions++
+      this.#change(inode, null, b, e.n, MAPPED, e.pblk)
+      this.#settleOwed(inode, null)
+    }
+  }
+
+  /** Written blocks of [lblk, lblk + n) read as zeros from now on (fallocate, zero range). */
+  unconvert(inode: Inode, lblk: number, n: number): void {
+    const e = this.#scratch
+    for (let b = lblk; b < lblk + n; b += e.n) {
+      inode.map.lookup(b, lblk + n - b, e)
+      if (e.state === MAPPED) this.#change(inode, null, b, e.n, UNWRITTEN, e.pblk)
+    }
+    this.#settleOwed(inode, null)
+  }
+
+  /** Remove whatever lies below [lblk, lblk + n): blocks are freed, delayed space is given back. Cannot fail. */
+  *punch(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<void> {
+    const end = Math.min(lblk + n, inode.map.end)
+    for (let b = lblk; b < end; ) {
+      const e = inode.map.lookup(b, end - b, { lblk: 0, n: 0, state: HOLE, pblk: 0 })
+      b += e.n
+      if (e.state === HOLE) continue
+      k.ledger.mapLookups++
+      this.#change(inode, null, e.lblk, e.n, HOLE, 0)
+      if (e.state === DELALLOC) this.space.reserved -= e.n
+      else yield* this.#giveBack(e.pblk, e.n)
+    }
+    yield* this.#shrink(inode)
+    this.#settleOwed(inode, null)
+  }
+
+  *#giveBack(start: number, n: number): Kernel<void> {
+    const freed = yield* attempt(() => this.format.free({ start, n }))
+    if (freed._tag === 'Left') this.lostBlocks += n
+  }
+
+  *#shrink(inode: Inode): Kernel<void> {
+    yield* attempt(() => this.format.shrinkMap(inode))
+  }
+
+  // --- data I/O ----------------------------------------------------------------------------------------------------
+
+  /** Read `n` bytes at `pblk` into the folio at `off` and wait. Raises EIO. */
+  *readBlocks(k: Verbs, f: Folio, off: number, n: number, pblk: number): Kernel<void, 'EIO'> {
+    const start = f.base + off
+    k.ledger.dataBios++
+    k.ledger.dataBytes += n
+    const data = new PageVec([{ bytes: f.slab.bytes, start, len: n, provenance: 'cache' }])
+    if (k.fault('EIO.read')) return yield* raise('EIO', 'EIO.read')
+    yield* submitAndWait(this.device, new Bio('read', pblk * this.blockSize, data))
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * performWrite: the one buffered-write pipeline. Read this first.
+ *
+ * For every mapping of a write(2): fault the source in, ask the strategy for space (`begin`), then for every batch of folios
+ * get and lock -> is the mapping still true? -> edges -> copy -> `commit` -> dirty and i_size -> put; then `end`.
+ * A batch is one folio, or all folios of the write for designs that lock them together (at most 512 pages).
+ *
+ * Rules: (1) the mapping's cookie is compared under the folio lock; a stale one ends the mapping with what was written, and
+ * it is asked again. (2) A short copy into a folio that is not uptodate counts as 0 bytes and is tried again, shorter.
+ * (3) After an error with progress the caller sees a short write. (4) Each begin has its end, each getFolio its putFolio.
+ * (5) Dirty throttling and fault-in happen with no folio locked.
+ * Sources: generic_perform_write (mm/filemap.c), iomap_write_iter (fs/iomap/buffered-io.c), the May 2010 thread.
+ */
+import type { Errno } from '../kernel/errno.ts'
+import { Failure, type Kernel, raise } from '../kernel/kernel.ts'
+import { PAGE } from '../kernel/units.ts'
+import type { Folio } from '../pagecache/folio.ts'
+import type { Mapping } from './mapping.ts'
+import { settle } from './settle.ts'
+import type { Strategy } from './strategy.ts'
+import type { Verbs } from './verbs.ts'
+import type { Write } from './write.ts'
+
+/** Most bytes whose folios are locked together (btrfs: PAGE_SIZE / 8 pages). */
+const BATCH_BYTES = 512 * PAGE
+
+/**
+ * Write `w` by the design `s`. Takes the inode lock unless the design does without.
+ * @returns bytes accepted, more than 0 or the errno of the first failure
+ */
+export function* performWrite<E extends Errno, L extends Errno>(
+  k: Verbs, s: Strategy<E, L>, w: Write, m: Mapping,
+): Kernel<number, E | L | 'EFAULT' | 'ENOMEM' | 'EIO' | 'EINTR'> {
+  let exclusive = s.exclusive === undefined || s.exclusive(k, w)
+  if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)
+  if (k.plain) writePlain(k, s, w, m)
+  let errno: Errno | null = null
+  let chunk = w.len
+  let best = 0
+  while (w.done < w.len && errno === null) {
+    if (w.fs.mustThrottle) yield* w.fs.balanceDirty(k)
+    if (k.fault('EINTR.fatal')) { errno = 'EINTR'; break }
+    const want = Math.min(chunk, w.len - w.done, s.unit === 'write' ? BATCH_BYTES : w.len)
+    const readable = w.source.present ? want : yield* k.faultIn(w, w.done, want)
+    if (readable === 0 || (s.claims.faultIn === 'all' && readable < want)) { errno = 'EFAULT'; break }
+    k.turn(w)
+    m.reset(w.pos + w.done, want, k.cookie(w.inode))
+    const turn = yield* writeMapping(k, s, w, m)
+    w.done += m.written
+    errno = turn.errno
+    if (turn.stopped && !exclusive && errno === null) {
+      // A design without the inode lock starts again from pos, alone, after a short copy (bcachefs).
+      yield* k.acquire(w.inode.rwsem)
+      exclusive = true
+      best = Math.max(best, w.done)
+      w.done = 0
+      chunk = w.len
+    } else chunk = turn.stopped && m.written === 0 && turn.copied > 0 ? turn.copied : w.len
+  }
+  if (exclusive) k.release(w.inode.rwsem)
+  const done = Math.max(w.done, best)
+  return done > 0 || errno === null ? done : yield* raise(errno as E)
+}
+
+/** How a mapping ended: bytes copied in the last batch, whether it stopped short, and the errno that ended it. */
+interface Turn { copied: number; stopped: boolean; errno: Errno | null }
+
+/** One mapping: begin, its batches, end. Failures become `errno`, so that `end` always runs. */
+function* writeMapping(k: Verbs, s: Strategy, w: Write, m: Mapping): Kernel<Turn> {
+  const turn: Turn = { copied: 0, stopped: false, errno: null }
+  const open = s.mapped === undefined || !s.mapped(k, w, m)
+  try {
+    if (open) {
+      k.ledger.begins++
+      yield* s.begin(k, w, m) as Kernel<void>
+    }
+    while (m.written < m.len && !turn.stopped) m.written += yield* writeBatch(k, s, w, m, open, turn)
+  } catch (e) {
+    if (!(e instanceof Failure)) throw e
+    turn.errno = e.errno
+  }
+  if (open) yield* s.end === undefined ? settle(k, w, m) : s.end(k, w, m)
+  return turn
+}
+
+/** One batch: every phase runs over all its folios before the next begins. @returns bytes accepted */
+function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, turn: Turn): Kernel<number> {
+  const { batch, took } = w
+  const from = m.pos + m.written
+  batch.length = 0
+  took.length = 0
+  let accepted = 0
+  let placed = false
+  try {
+    const end = yield* getBatch(k, s, w, m, open, from) as Kernel<number>
+    k.ledger.iterations++
+    if (m.cookie !== k.cookie(w.inode)) {
+      k.ledger.restarts++
+      turn.stopped = true
+      return 0
+    }
+    for (let i = 0, at = from; i < batch.length; i++) {
+      const f = batch[i]!
+      const n = Math.min(end, f.pos + f.size) - at
+      if (!k.edgesReady(f, at - f.pos, n)) yield* k.edges(w, m, f, at - f.pos, n) as Kernel<void>
+      at += n
+    }
+    accepted = yield* copyBatch(k, s, w, from, end, turn)
+    if (accepted > 0 && open && s.commit !== undefined) {
+      const stands = yield* s.commit(k, w, m, from, accepted) as Kernel<number>
+      if (stands < accepted) cutBatch(w, stands, turn)
+      accepted = stands
+    }
+    for (let i = 0, at = from; i < took.length; i++) {
+      const f = batch[i]!
+      if (took[i]! > 0) k.finish(w, f, at - f.pos, took[i]!, m.durable)
+      at = f.pos + f.size
+    }
+    if (accepted > 0 && from + accepted > k.size(w.inode)) k.setSize(w.inode, from + accepted, from)
+    placed = true
+    return accepted
+  } finally {
+    for (let i = 0, at = from; i < batch.length; i++) {
+      const f = batch[i]!
+      const n = Math.min(m.pos + m.len, f.pos + f.size) - at
+      if (open && s.putFolio !== undefined) yield* s.putFolio(k, w, m, f, at - f.pos, n, placed ? (took[i] ?? 0) : 0)
+      else k.unlockFolio(f)
+      at = f.pos + f.size
+    }
+  }
+}
+
+/** Get and lock the folios of the batch. A failure after the first one shortens the mapping. @returns end of the batch */
+function* getBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, from: number): Kernel<number, Errno> {
+  let end = from
+  do {
+    const n = m.pos + m.len - end
+    let f: Folio | null
+    try {
+      if (open && s.getFolio !== undefined) f = yield* s.getFolio(k, w, m, end, n)
+      else {
+        f = k.tryFolio(w.pages, Math.floor(end / PAGE), w.stable)
+        f ??= yield* k.grabFolio(w.pages, Math.floor(end / PAGE), (end % PAGE) + n, w.stable)
+      }
+    } catch (e) {
+      if (w.batch.length === 0 || !(e instanceof Failure)) throw e
+      m.len = end - m.pos
+      break
+    }
+    w.batch.push(f)
+    end = Math.min(m.pos + m.len, f.pos + f.size)
+  } while (s.unit === 'write' && end < m.pos + m.len)
+  return end
+}
+
+/** Copy into every folio of the batch until one is short. @returns bytes accepted */
+function* copyBatch(k: Verbs, s: Strategy, w: Write, from: number, end: number, turn: Turn): Kernel<number> {
+  let accepted = 0
+  turn.copied = 0
+  for (let i = 0, at = from; i < w.batch.length; i++) {
+    const f = w.batch[i]!
+    const off = at - f.pos
+    const n = Math.min(end, f.pos + f.size) - at
+    const c = s.copy === 'atomic' ? k.copyNow(w, f, off, at - w.pos, n) : yield* k.copy(w, f, off, at - w.pos, n, true)
+    const a = c < n && k.rejects(f, off, n) ? 0 : c
+    w.took.push(a)
+    accepted += a
+    turn.copied += c
+    at += n
+    if (a < n) {
+      turn.stopped = true
+      break
+    }
+  }
+  return accepted
+}
+
+/** `commit` let only `stands` bytes stand: shorten what each folio took. */
+const cutBatch = (w: Write, stands: number, turn: Turn): void => {
+  turn.stopped = true
+  for (let i = 0, left = stands; i < w.took.length; i++) {
+    w.took[i] = Math.min(w.took[i]!, left)
+    left -= w.took[i]!
+  }
+}
+
+/**
+ * The plain prefix: as much of the write as needs no hook and no waiting (cached, mapped, readable), by the same verbs and
+ * without a generator; stops at the first folio that needs more and leaves the rest, from `w.done` on, to performWrite.
+ */
+export const writePlain = (k: Verbs, s: Strategy, w: Write, m: Mapping): void => {
+  if (s.mapped === undefined || !w.source.present) return
+  while (w.done < w.len && !w.fs.mustThrottle) {
+    m.reset(w.pos + w.done, w.len - w.done, k.cookie(w.inode))
+    if (!s.mapped(k, w, m)) return
+    while (m.written < m.len) {
+      const at = m.pos + m.written
+      const f = k.tryFolio(w.pages, Math.floor(at / PAGE), w.stable)
+      if (f === null) return
+      const off = at - f.pos
+      const n = Math.min(m.len - m.written, f.size - off)
+      if (!k.edgesReady(f, off, n)) return k.unlockFolio(f)
+      k.ledger.iterations++
+      k.copyNow(w, f, off, at - w.pos, n)
+      k.finish(w, f, off, n, false)
+      if (at + n > k.size(w.inode)) k.setSize(w.inode, at + n, at)
+      k.unlockFolio(f)
+      m.written += n
+      w.done += n
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Verbs: the steps of a buffered write that every design shares: find edges, copy, mark dirty, move i_size.
+ *
+ * Rules: `edges` runs under the folio lock and after the cookie check, and believes the mapping only (never a fresh
+ * look-up); after the copy nothing here can fail. Each verb is one overridable method, so that a wrong step is a
+ * three-line subclass.
+ */
+import { type Kernel } from '../kernel/kernel.ts'
+import { PAGE, roundDown } from '../kernel/units.ts'
+import { BLOCK_PLACE, type Folio, UPTODATE } from '../pagecache/folio.ts'
+import { PageVerbs } from '../pagecache/page-verbs.ts'
+import { HOLE, MAPPED } from './extent-map.ts'
+import type { Inode } from './inode.ts'
+import type { Mapping } from './mapping.ts'
+import type { Write } from './write.ts'
+
+/** A write that makes no progress for this many turns is a livelock: a bug of the design (claim I15). */
+const TURNS_WITHOUT_PROGRESS = 1000
+
+/** What a write may do, below the strategies. */
+export class Verbs extends PageVerbs {
+  #turns = 0
+  #lastDone = -1
+
+  /** Called once a turn of the loop. @throws Error when a write turns without progress */
+  turn(w: Write): void {
+    this.#turns = w.done === this.#lastDone ? this.#turns + 1 : 0
+    this.#lastDone = w.done
+    if (this.#turns > TURNS_WITHOUT_PROGRESS) {
+      throw new Error(`livelock: write of ${w.len} bytes at ${w.pos} stays at ${w.done} after ${this.#turns} turns`)
+    }
+  }
+
+  /** i_size, as readers and stat see it. */
+  size(inode: Inode): number {
+    return inode.size
+  }
+
+  /** The sequence of the extent map: equal means that no mapping taken since is stale. */
+  cookie(inode: Inode): number {
+    return inode.map.seq
+  }
+
+  // --- edges ---------------------------------------------------------------------------------------------------
+
+  /** Is every partly covered block of [off, off + n) uptodate, so that `edges` would do nothing? Plain. */
+  edgesReady(f: Folio, off: number, n: number): boolean {
+    if (f.uptodate) return true
+    const mask = (1 << f.blockShift) - 1
+    return (
+      ((off & mask) === 0 || (f.bits(off) & UPTODATE) !== 0) &&
+      (((off + n) & mask) === 0 || (f.bits(off + n - 1) & UPTODATE) !== 0)
+    )
+  }
+
+  /** Zero or read what a partly covered block holds outside [off, off + n), as the mapping says. Raises EIO. */
+  *edges(w: Write, m: Mapping, f: Folio, off: number, n: number): Kernel<void, 'EIO'> {
+    const block = 1 << f.blockShift
+    const head = roundDown(off, block)
+    const tail = roundDown(off + n, block)
+    if (head < off) yield* this.#edge(w, m, f, head, off, off + n)
+    if (tail < off + n && tail !== head) yield* this.#edge(w, m, f, tail, off, off + n)
+    else if (tail < off + n && head === off) yield* this.#edge(w, m, f, tail, off, off + n)
+  }
+
+  /** One partly covered block that starts at `b` in the folio, for a write of [from, to) in the folio. */
+  *#edge(w: Write, m: Mapping, f: Folio, b: number, from: number, to: number): Kernel<void, 'EIO'> {
+    if ((f.bits(b) & UPTODATE) !== 0) return
+    const block = 1 << f.blockShift
+    const lblk = (f.pos + b) / block
+    const e = m.at(lblk)
+    if (e === null) throw new Error(`edges: the mapping [${m.pos}, +${m.len}) does not answer for block ${lblk}`)
+    if (e.state !== MAPPED || m.isMade(lblk) || f.pos + b >= this.size(w.inode)) {
+      if (b < from) f.zero(b, from - b)
+      if (to < b + block) f.zero(to, b + block - to)
+      this.ledger.zeroedBlocks++
+      return
+    }
+    yield* w.fs.readBlocks(this, f, b, block, e.pblk + (lblk - e.lblk))
+    f.change(b, block, UPTODATE, 0)
+  }
+
+  // --- the copy --------------------------------------------------------------------------------------------------
+
+  /** Make the source readable; see WriteSource.faultIn. */
+  *faultIn(w: Write, at: number, n: number): Kernel<number> {
+    const now = w.source.faultInNow(at, n)
+    return now >= 0 ? now : yield* w.source.faultIn(at, n)
+  }
+
+  /** Copy into the folio with faults disabled. Plain. @returns bytes copied, possibly short */
+  copyNow(w: Write, f: Folio, off: number, at: number, n: number): number {
+    const c = w.source.copyAtomic(f.slab.bytes, f.base + off, at, n)
+    this.ledger.copies++
+    this.ledger.copiedBytes += c
+    return c
+  }
+
+  /** Copy into the folio; `faulting` only into a private one. */
+  *copy(w: Write, f: Folio, off: number, at: number, n: number, faulting: boolean): Kernel<number> {
+    if (!faulting) return this.copyNow(w, f, off, at, n)
+    if (f.home !== null) throw new Error('a copy with page faults enabled under the lock of a cached folio deadlocks (Z01)')
+    const c = yield* w.source.copyFaulting(f.slab.bytes, f.base + off, at, n)
+    this.ledger.copies++
+    this.ledger.copiedBytes += c
+    return c
+  }
+
+  /** The short-copy rule: into a folio that is not uptodate nothing may be accepted; zeros would appear (Piggin 2006). */
+  rejects(f: Folio, _off: number, _n: number): boolean {
+    return !f.uptodate
+  }
+
+  // --- after the copy: cannot fail ---------------------------------------------------------------------------------
+
+  /** The bytes [off, off + n) stand: uptodate, and dirty unless `durable`. */
+  finish(_w: Write, f: Folio, off: number, n: number, durable: boolean): void {
+    if (durable) f.change(off, n, UPTODATE, 0)
+    else this.dirtyBlocks(f, off, n)
+  }
+
+  /** Note what lies below the blocks of [off, off + n): BLOCK_MAPPED, BLOCK_DELAY, BLOCK_UNWRITTEN or 0. */
+  setPlace(f: Folio, off: number, n: number, place: number): void {
+    f.change(off, n, place, BLOCK_PLACE)
+  }
+
+  /**
+   * A write that began at `pos` made the file `size` bytes long. What a store past the old end left in its page is
+   * zeroed, and the page is write-protected (pagecache_isize_extended; bugs Z30, Z31).
+   */
+  setSize(inode: Inode, size: number, pos: number): void {
+    const old = inode.size
+    inode.size = size
+    inode.dirty = true
+    if (pos > old) this.extended(inode, old, pos)
+  }
+
+  /** The file grew from `old`; bytes up to `upto` were not written. */
+  extended(inode: Inode, old: number, upto: number): void {
+    const f = old % PAGE === 0 || inode.pages === null ? null : this.peekFolio(inode.pages, Math.floor(old / PAGE))
+    if (f === null) return
+    const off = old - f.pos
+    const until = Math.min(upto - f.pos, off - (old % PAGE) + PAGE)
+    f.zero(off, until - off)
+    this.writeProtect(f)
+  }
+
+  /** Is `lblk` a hole for this mapping? Strategies ask this of their own look-ups. */
+  isHole(m: Mapping, lblk: number): boolean {
+    return (m.at(lblk)?.state ?? HOLE) === HOLE
+  }
+}

@@ -1,0 +1,42 @@
+/** Write: one write(2) on its way through the pipeline; what every hook is told. Made once a file and used again. */
+import type { WriteSource } from '../iov/source.ts'
+import type { AddressSpace } from '../pagecache/address-space.ts'
+import type { Folio } from '../pagecache/folio.ts'
+import type { FileSystem } from './file-system.ts'
+import type { Inode } from './inode.ts'
+
+/** One write(2). */
+export class Write {
+  readonly fs: FileSystem
+  readonly inode: Inode
+  readonly pages: AddressSpace
+  /** First byte in the file. */
+  pos = 0
+  /** Bytes asked for. */
+  len = 0
+  source!: WriteSource
+  /** Wait for writeback before changing a folio. */
+  stable = false
+  /** Bytes accepted so far; what write(2) returns in the end. */
+  done = 0
+  /** The folios of the batch, in order, all locked. */
+  readonly batch: Folio[] = []
+  /** Bytes accepted into each folio of the batch. */
+  readonly took: number[] = []
+
+  constructor(fs: FileSystem, inode: Inode, pages: AddressSpace) {
+    this.fs = fs
+    this.inode = inode
+    this.pages = pages
+  }
+
+  /** Begin a new write(2). */
+  reset(pos: number, source: WriteSource, stable: boolean): this {
+    this.pos = pos
+    this.len = source.length
+    this.source = source
+    this.stable = stable
+    this.done = 0
+    return this
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Writeback: dirty folios become bios; delayed extents become blocks; completions become i_disksize.
+ *
+ * Phases, for the dirty folios of a range in order: lock -> wait for older writeback -> write-protect PTEs -> place blocks
+ * under delayed extents (a whole extent at once) -> set writeback, clear dirty, unlock -> bios over runs that are contiguous
+ * in the file and on the device, at most 1 MiB each -> wait for all -> convert unwritten, move disk size, end writeback.
+ *
+ * Rules: (1) nothing past i_size is written; the tail of the last block is zeroed first. (2) disk size moves only after the
+ * data below it is on the device (ordered; bugs Z28, Z29). (3) An error is recorded in the address space and the folio stays
+ * uptodate (Z36); its data is clean then, as ext4 leaves it, and the error is reported once to every open file (I25).
+ * Writeback belongs to the file system, not to a strategy: two designs may write one inode.
+ * Sources: iomap_writepages (fs/iomap/buffered-io.c), mpage_map_and_submit_extent (fs/ext4/inode.c).
+ */
+import { Bio } from '../block/bio.ts'
+import type { Errno } from '../kernel/errno.ts'
+import { Failure, type Kernel } from '../kernel/kernel.ts'
+import { PageVec, type Segment } from '../kernel/page-vec.ts'
+import { PAGE } from '../kernel/units.ts'
+import { BLOCK_MAPPED, BLOCK_PLACE, DIRTY, type Folio } from '../pagecache/folio.ts'
+import { DELALLOC, type Extent, HOLE, MAPPED } from './extent-map.ts'
+import type { FileSystem } from './file-system.ts'
+import type { Inode } from './inode.ts'
+import type { Verbs } from './verbs.ts'
+
+/** Most bytes of a data bio. */
+const BIO_BYTES = 1 << 20
+/** Most folios under writeback by one pass, so that memory for bios is bounded. */
+const PASS_FOLIOS = 1024
+
+/** A run on its way: bytes of the file, bytes of the device, and the memory between them. */
+interface Io {
+  readonly pos: number
+  readonly devicePos: number
+  len: number
+  readonly vec: Segment[]
+  bio: Bio | null
+}
+
+/** Write back the dirty folios of [from, to) bytes and wait. Errors go to the address space. @returns the first errno */
+export function* writeBack(k: Verbs, fs: FileSystem, inode: Inode, from: number, to: number): Kernel<Errno | null> {
+  const pages = inode.pages!
+  let first: Errno | null = null
+  let index = Math.floor(from / PAGE)
+  const last = Math.ceil(to / PAGE) - 1
+  while (pages.dirty.length > 0 && index <= last) {
+    const todo = pages.dirtyInRange(index, last).slice(0, PASS_FOLIOS)
+    if (todo.length === 0) break
+    const errno = yield* writePass(k, fs, inode, todo)
+    first ??= errno
+    const f = todo.at(-1)!
+    index = Math.max(index, f.index) + 1
+  }
+  return first
+}
+
+/** Write back whatever is dirty, inode by inode, until at most `target` pages are. */
+export function* writeSomeBack(k: Verbs, fs: FileSystem, target: number): Kernel<void> {
+  for (const inode of fs.cachedInodes()) {
+    if (k.cache.dirtyPages <= target) return
+    if (inode.pages !== null && inode.pages.dirty.length > 0) yield* writeBack(k, fs, inode, 0, Infinity)
+  }
+}
+
+function* writePass(k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio[]): Kernel<Errno | null> {
+  const ios: Io[] = []
+  const started: Folio[] = []
+  let failed: Errno | null = null
+  for (const f of todo) {
+    const { generation } = f
+    yield* k.lockFolio(f)
+    while (f.writeback) yield f.writebackOp
+    if (f.home !== inode.pages || f.generation !== generation || !f.dirty) {
+      k.unlockFolio(f)
+      continue
+    }
+    k.writeProtect(f)
+    const errno = yield* startFolio(k, fs, inode, f, ios)
+    failed ??= errno
+    f.writeback = true
+    started.push(f)
+    k.cleanBlocks(f, 0, f.size)
+    k.unlockFolio(f)
+  }
+  for (const io of ios) submit(k, fs, io)
+  for (const io of ios) failed = (yield* finishIo(k, fs, inode, io)) ?? failed
+  for (const f of started) f.writeback = false
+  if (failed !== null) inode.pages!.errors.set(failed)
+  return failed
+}
+
+/** Place the blocks of a locked folio and add its dirty runs to `ios`. @returns the errno that kept a part from it */
+function* startFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, ios: Io[]): Kernel<Errno | null> {
+  const block = fs.blockSize
+  const size = k.size(inode)
+  if (size < f.pos + f.size) f.zero(Math.max(0, size - f.pos), f.pos + f.size - Math.max(size, f.pos))
+  const upto = Math.min(f.size, size - f.pos)
+  const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+  let failed: Errno | null = null
+  for (let off = 0; off < upto; ) {
+    if ((f.bits(off) & DIRTY) === 0) {
+      off += block
+      continue
+    }
+    let to = off + block
+    while (to < upto && (f.bits(to) & DIRTY) !== 0) to += block
+    const lblk = (f.pos + off) / block
+    yield* k.acquire(inode.mapLock)
+    try {
+      fs.lookupInto(k, inode, lblk, (to - off) / block, e)
+      if (e.state === DELALLOC) yield* realiseExtent(k, fs, inode, lblk) as Kernel<void>
+      else if (e.state === HOLE) yield* fs.allocate(k, inode, null, lblk, e.n, MAPPED) as Kernel<number>
+      if (e.state === DELALLOC || e.state === HOLE) fs.lookupInto(k, inode, lblk, (to - off) / block, e)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      failed ??= error.errno
+      off += e.n * block
+      continue
+    } finally {
+      k.release(inode.mapLock)
+    }
+    addRun(ios, f, off, e.n * block, e.pblk * block)
+    f.change(off, e.n * block, BLOCK_MAPPED, BLOCK_PLACE)
+    off += e.n * block
+  }
+  return failed
+}
+
+/** Make the delayed extent from `lblk` on real: as long a run as the allocator gives, often the whole extent. */
+function* realiseExtent(k: Verbs, fs: FileSystem, inode: Inode, lblk: number): Kernel<void, 'ENOSPC' | 'EIO'> {
+  const e = fs.lookupInto(k, inode, lblk, 2 ** 31, { lblk: 0, n: 0, state: HOLE, pblk: 0 })
+  yield* fs.realise(k, inode, lblk, e.n)
+}
+
+/** Add bytes to the last run if they continue it in the file and on the device, else start a new one. */
+const addRun = (ios: Io[], f: Folio, off: number, len: number, devicePos: number): void => {
+  for (let done = 0; done < len; ) {
+    const last = ios.at(-1)
+    const joins =
+      last !== undefined && last.len < BIO_BYTES && last.pos + last.len === f.pos + off + done &&
+      last.devicePos + last.len === devicePos + done
+    const n = Math.min(len - done, joins ? BIO_BYTES - last.len : BIO_BYTES)
+    const segment: Segment = { bytes: f.slab.bytes, start: f.base + off + done, len: n, provenance: 'cache' }
+    if (joins) {
+      last.len += n
+      last.vec.push(segment)
+    } else ios.push({ pos: f.pos + off + done, devicePos: devicePos + done, len: n, vec: [segment], bio: null })
+    done += n
+  }
+}
+
+const submit = (k: Verbs, fs: FileSystem, io: Io): void => {
+  io.bio = new Bio('write', io.devicePos, new PageVec(io.vec))
+  k.ledger.dataBios++
+  k.ledger.dataBytes += io.len
+  if (k.fault('EIO.write')) io.bio.complete({ bytes: 0, errno: 'EIO' })
+  else fs.device.submit(io.bio)
+}
+
+/** Wait for a run; what it wrote becomes written, and the size on disk may follow. @returns its errno */
+function* finishIo(k: Verbs, fs: FileSystem, inode: Inode, io: Io): Kernel<Errno | null> {
+  const bio = io.bio!
+  if (bio.completion === null) yield bio.done
+  const { bytes, errno } = bio.completion!
+  const blocks = Math.floor(bytes / fs.blockSize)
+  if (blocks > 0) {
+    yield* k.acquire(inode.mapLock)
+    fs.convert(k, inode, io.pos / fs.blockSize, blocks)
+    k.release(inode.mapLock)
+    const end = Math.min(io.pos + blocks * fs.blockSize, k.size(inode))
+    if (end > inode.diskSize) {
+      inode.diskSize = end
+      inode.dirty = true
+    }
+  }
+  return errno
+}

@@ -1,0 +1,25 @@
+/**
+ * WriteSource: where the bytes of a write(2) come from, as the pipeline sees it.
+ *
+ * Two ways to copy, as in the kernel: *atomic* with faults disabled, under a folio lock, which stops byte-exactly at the
+ * first page that is not present; and *faulting*, with no lock held, which brings pages in as it goes. `faultIn` brings
+ * pages in beforehand. Offsets `at` count from the start of the source.
+ * Source: fault_in_iov_iter_readable and copy_folio_from_iter_atomic, lib/iov_iter.c.
+ */
+import type { Kernel } from '../kernel/kernel.ts'
+
+/** Bytes to be written. */
+export interface WriteSource {
+  /** Bytes. */
+  readonly length: number
+  /** Nothing is absent or unreadable: a copy can never be short. */
+  readonly present: boolean
+  /** Readable bytes from `at` after bringing pages in, at most `n`; 0 = EFAULT; -1 = it would have to wait. */
+  faultInNow(at: number, n: number): number
+  /** As `faultInNow`, waiting for page faults. */
+  faultIn(at: number, n: number): Kernel<number>
+  /** Copy up to `n` bytes with faults disabled. @returns bytes copied, exact */
+  copyAtomic(target: Buffer, start: number, at: number, n: number): number
+  /** Copy up to `n` bytes, faulting pages in on the way. @returns bytes copied; short only at an unreadable page */
+  copyFaulting(target: Buffer, start: number, at: number, n: number): Kernel<number>
+}
