@@ -31,8 +31,9 @@ const BATCH_BYTES = 512 * PAGE
 export function* performWrite<E extends Errno, L extends Errno>(
   k: Verbs, s: Strategy<E, L>, w: Write, m: Mapping,
 ): Kernel<number, E | L | 'EFAULT' | 'ENOMEM' | 'EIO' | 'EINTR'> {
-  let exclusive = s.exclusive === undefined || s.exclusive(k, w)
+  let exclusive = s.exclusive === undefined || w.append || s.exclusive(k, w)
   if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)
+  if (w.append) w.pos = k.size(w.inode)
   if (k.plain) writePlain(k, s, w, m)
   let errno: Errno | null = null
   let chunk = w.len

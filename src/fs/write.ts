@@ -15,6 +15,8 @@ export class Write {
   /** Bytes asked for. */
   len = 0
   source!: WriteSource
+  /** O_APPEND: the position is i_size once the inode lock is held. */
+  append = false
   /** Wait for writeback before changing a folio. */
   stable = false
   /** Bytes accepted so far; what write(2) returns in the end. */
@@ -31,10 +33,11 @@ export class Write {
   }
 
   /** Begin a new write(2). */
-  reset(pos: number, source: WriteSource, stable: boolean): this {
+  reset(pos: number, len: number, source: WriteSource, append: boolean, stable: boolean): this {
     this.pos = pos
-    this.len = source.length
+    this.len = len
     this.source = source
+    this.append = append
     this.stable = stable
     this.done = 0
     return this

@@ -23,3 +23,42 @@ export interface WriteSource {
   /** Copy up to `n` bytes, faulting pages in on the way. @returns bytes copied; short only at an unreadable page */
   copyFaulting(target: Buffer, start: number, at: number, n: number): Kernel<number>
 }
+
+/** A source that is plain memory, all of it present. Reusable: `set` points it elsewhere, nothing is allocated. */
+export class MemorySource implements WriteSource {
+  readonly present = true
+  length = 0
+  #bytes: Buffer = Buffer.alloc(0)
+  #start = 0
+
+  constructor(bytes?: Buffer) {
+    if (bytes !== undefined) this.set(bytes, 0, bytes.length)
+  }
+
+  /** Write bytes [start, start + length) of `bytes` next. */
+  set(bytes: Buffer, start: number, length: number): this {
+    this.#bytes = bytes
+    this.#start = start
+    this.length = length
+    return this
+  }
+
+  faultInNow(at: number, n: number): number {
+    return Math.min(n, this.length - at)
+  }
+
+  // oxlint-disable-next-line require-yield -- nothing is absent
+  *faultIn(at: number, n: number): Kernel<number> {
+    return this.faultInNow(at, n)
+  }
+
+  copyAtomic(target: Buffer, start: number, at: number, n: number): number {
+    const from = this.#start + at
+    return this.#bytes.copy(target, start, from, from + n)
+  }
+
+  // oxlint-disable-next-line require-yield -- nothing is absent
+  *copyFaulting(target: Buffer, start: number, at: number, n: number): Kernel<number> {
+    return this.copyAtomic(target, start, at, n)
+  }
+}

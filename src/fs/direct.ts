@@ -1,0 +1,101 @@
+/**
+ * Direct writes (O_DIRECT): past the cache, block by block, with the cache made to agree.
+ *
+ * Under the inode lock: write back and drop what is cached there -> place unwritten blocks under holes -> bios from user
+ * memory -> convert, i_size -> drop again what readers brought back meanwhile (Z51). A folio that cannot be dropped because
+ * it is pinned keeps its bytes; the write succeeds and the error is recorded, as dio_warn_stale_pagecache does. A format
+ * without unwritten extents does not fill holes this way: the caller writes through the cache and syncs (fs/ext2 does).
+ * Source: __iomap_dio_rw (fs/iomap/direct-io.c), fs/ext4/file.c.
+ */
+import { submitAndWait, Bio } from '../block/bio.ts'
+import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
+import { PageVec } from '../kernel/page-vec.ts'
+import { PAGE } from '../kernel/units.ts'
+import { type Extent, HOLE, DELALLOC, UNWRITTEN } from './extent-map.ts'
+import type { FileSystem } from './file-system.ts'
+import type { Inode } from './inode.ts'
+import type { Verbs } from './verbs.ts'
+
+/** Can [pos, pos + len) be written past the cache? If not, the caller writes through it. */
+export const canWriteDirect = (k: Verbs, fs: FileSystem, inode: Inode, pos: number, len: number): boolean => {
+  if (fs.format.hasUnwritten) return true
+  const block = fs.blockSize
+  const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+  for (let b = pos / block; b < (pos + len) / block; b += e.n) {
+    if (fs.lookupInto(k, inode, b, (pos + len) / block - b, e).state === HOLE) return false
+  }
+  return true
+}
+
+/**
+ * Write `bytes` at `pos`, both multiples of the block size. The caller holds the inode lock.
+ * @returns bytes written; short only after progress
+ */
+export function* writeDirect(
+  k: Verbs, fs: FileSystem, inode: Inode, pos: number, bytes: Buffer,
+): Kernel<number, 'ENOSPC' | 'EIO'> {
+  yield* fs.writeBack(k, inode, pos, pos + bytes.length)
+  yield* invalidateRange(k, inode, pos, pos + bytes.length)
+  const block = fs.blockSize
+  const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+  let done = 0
+  while (done < bytes.length) {
+    const step = yield* attempt(() => writeExtent(k, fs, inode, pos + done, bytes, done, e))
+    if (step._tag === 'Left') {
+      if (done === 0) return yield* raise(step.left)
+      break
+    }
+    done += step.right
+  }
+  if (pos + done > k.size(inode)) k.setSize(inode, pos + done, pos)
+  inode.diskSize = Math.max(inode.diskSize, Math.min(pos + Math.floor(done / block) * block, k.size(inode)))
+  yield* invalidateRange(k, inode, pos, pos + done)
+  return done
+}
+
+/** One extent: place, write, convert. @returns bytes */
+function* writeExtent(
+  k: Verbs, fs: FileSystem, inode: Inode, pos: number, bytes: Buffer, from: number, e: Extent,
+): Kernel<number, 'ENOSPC' | 'EIO'> {
+  const block = fs.blockSize
+  const lblk = pos / block
+  yield* k.acquire(inode.mapLock)
+  try {
+    fs.lookupInto(k, inode, lblk, (bytes.length - from) / block, e)
+    if (e.state === HOLE) yield* fs.allocate(k, inode, null, lblk, e.n, UNWRITTEN)
+    if (e.state === DELALLOC) yield* fs.realise(k, inode, lblk, e.n)
+    if (e.state === HOLE || e.state === DELALLOC) fs.lookupInto(k, inode, lblk, e.n, e)
+  } finally {
+    k.release(inode.mapLock)
+  }
+  const len = e.n * block
+  k.ledger.dataBios++
+  k.ledger.dataBytes += len
+  const data = new PageVec([{ bytes, start: from, len, provenance: 'anonymous' }])
+  if (k.fault('EIO.direct')) return yield* raise('EIO', 'EIO.direct')
+  yield* submitAndWait(fs.device, new Bio('write', e.pblk * block, data))
+  yield* k.acquire(inode.mapLock)
+  fs.convert(k, inode, lblk, e.n)
+  k.release(inode.mapLock)
+  return len
+}
+
+/** Drop clean folios of [from, to); one that must stay is reported through the address space's error. */
+function* invalidateRange(k: Verbs, inode: Inode, from: number, to: number): Kernel<void> {
+  const pages = inode.pages!
+  if (to <= from) return
+  for (const f of pages.inRange(Math.floor(from / PAGE), Math.ceil(to / PAGE) - 1)) {
+    const { generation } = f
+    yield* k.lockFolio(f)
+    if (f.home !== pages || f.generation !== generation) {
+      k.unlockFolio(f)
+      continue
+    }
+    while (f.writeback) yield f.writebackOp
+    k.unmap(f)
+    if (!k.invalidateFolio(f)) {
+      pages.errors.set('EIO')
+      k.unlockFolio(f)
+    }
+  }
+}
