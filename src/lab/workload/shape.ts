@@ -8,8 +8,11 @@
  */
 import type { Lseek, Open, Operation } from './operation.ts'
 
+/** What a name can stand for. */
+export type NodeKind = 'file' | 'directory' | 'symlink'
+
 /** A file, a directory or a symbolic link, which may have several names. */
-interface Node { kind: 'file' | 'directory' | 'symlink', size: number }
+interface Node { kind: NodeKind, size: number }
 
 /** An open file description. */
 interface OpenFile { node: Node, pos: number, append: boolean }
@@ -39,8 +42,13 @@ export class Shape {
     return this.file(fd).node.size
   }
 
+  /** All paths that name such a node, in their order. */
+  paths(kind: NodeKind): string[] {
+    return [...this.names].filter(([, node]) => node.kind === kind).map(([path]) => path).sort()
+  }
+
   /** What `path` names, or undefined. */
-  kind(path: string): Node['kind'] | undefined {
+  kind(path: string): NodeKind | undefined {
     return path === '.' ? 'directory' : this.names.get(path)?.kind
   }
 
