@@ -16,10 +16,10 @@ export interface BlockDevice {
   readonly name: string
   /** Bytes; a multiple of SECTOR. */
   readonly size: number
-  /** Take `bio`; it is completed at once or later, exactly once. A bio outside the device completes with EIO and 0 bytes. */
+  /** Take `bio`; it is completed at once or later, once. A bio outside the device completes with EIO and 0 bytes. */
   submit(bio: Bio): void
 }
 
-/** True if `bio` lies on whole sectors inside `device`. A device completes any other bio with EIO (as bio_check_eod). */
+/** True if `bio` lies on whole sectors inside `device`; any other gets EIO (bio_check_eod, block/blk-core.c). */
 export const inside = (device: BlockDevice, bio: Bio): boolean =>
   bio.pos >= 0 && bio.pos % SECTOR === 0 && bio.data.length % SECTOR === 0 && bio.pos + bio.data.length <= device.size

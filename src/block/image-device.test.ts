@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { PageVec } from '../kernel/page-vec.ts'
+import { PageVec, type Segment } from '../kernel/page-vec.ts'
 import { Bio, type BioOp } from './bio.ts'
 import { ImageDevice } from './image-device.ts'
 
@@ -18,8 +18,10 @@ const io = (device: ImageDevice, op: BioOp, pos: number, data: PageVec) => {
 const nothing = new PageVec([])
 
 /** `n` segments of `len` bytes each, numbered by their first byte. */
-const segments = (n: number, len: number): PageVec =>
-  new PageVec(Array.from({ length: n }, (_, i) => ({ bytes: Buffer.alloc(len, i), start: 0, len, provenance: 'cache' })))
+const segments = (n: number, len: number): PageVec => {
+  const segment = (i: number): Segment => ({ bytes: Buffer.alloc(len, i), start: 0, len, provenance: 'cache' })
+  return new PageVec(Array.from({ length: n }, (_, i) => segment(i)))
+}
 
 test('create, write over several segments, reopen, read back', () => {
   const path = join(dir, 'a.img')
@@ -84,5 +86,5 @@ test('an image that cannot be used => one line that says why and what to do', ()
   writeFileSync(path, Buffer.alloc(1000))
   expect(() => ImageDevice.open(path)).toThrow(`${path}: the image holds 1000 bytes, not whole sectors of 512`)
   expect(() => ImageDevice.open(path, { size: 4096 })).toThrow('the image holds 1000 bytes, at least 4096 are needed')
-  expect(() => ImageDevice.create(path, 513)).toThrow('cannot make an image of 513 bytes; use a positive multiple of 512')
+  expect(() => ImageDevice.create(path, 513)).toThrow('cannot make an image of 513 bytes; use a positive multiple')
 })

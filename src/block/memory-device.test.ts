@@ -81,6 +81,6 @@ test('outside the device or across sectors => EIO, 0 bytes', () => {
 })
 
 test('a bad size or fill => one clear line', () => {
-  expect(() => new MemoryDevice(1000)).toThrow('memory device of 1000 bytes: the size must be a positive multiple of 512')
+  expect(() => new MemoryDevice(1000)).toThrow('memory device of 1000 bytes: the size must be a positive multiple')
   expect(() => new MemoryDevice(512, { fill: 256 })).toThrow('fill 256: must be a byte')
 })

@@ -112,7 +112,7 @@ export class MemoryDevice implements BlockDevice {
     }
   }
 
-  /** Chunk `i`, ours to change. `whole`: every byte of it is about to be written, so that what it held does not matter. */
+  /** Chunk `i`, ours to change. `whole`: all of it is about to be written, so that what it held does not matter. */
   private own(i: number, whole: boolean): Buffer {
     const chunk = this.chunks.get(i)
     if (chunk?.owner === this.token) return chunk.bytes
