@@ -111,6 +111,20 @@ export class FileSystem {
     return inode.map.lookup(lblk, n, m.nextExtent())
   }
 
+  /**
+   * The plain probe before `begin`: is something below `lblk`? Only an answer that saves `begin` is counted, since `begin`
+   * looks again under the lock.
+   */
+  probe(k: Verbs, inode: Inode, m: Mapping, lblk: number, n: number): Extent | null {
+    const e = inode.map.lookup(lblk, n, m.nextExtent())
+    if (e.state === HOLE) {
+      m.clearExtents()
+      return null
+    }
+    k.ledger.mapLookups++
+    return e
+  }
+
   /** The same without a mapping, into `out`. */
   lookupInto(k: Verbs, inode: Inode, lblk: number, n: number, out: Extent): Extent {
     k.ledger.mapLookups++

@@ -93,6 +93,8 @@ export interface Format extends FormatFacts {
   writeInode(inode: Inode): Kernel<void, 'EIO'>
   /** A new inode near `parent`; nlink 0, empty map. */
   allocateInode(parent: Inode | null, mode: number): Kernel<Inode, 'ENOSPC' | 'EIO'>
+  /** Make a new inode a symlink to `target`: in the inode if it is short, else in a block. Sets its size. */
+  initSymlink(inode: Inode, target: string): Kernel<void, 'ENOSPC' | 'EIO'>
   /** Free the inode; its blocks are gone already. */
   freeInode(inode: Inode): Kernel<void, 'EIO'>
 

@@ -34,7 +34,6 @@ export function* performWrite<E extends Errno, L extends Errno>(
   let exclusive = s.exclusive === undefined || w.append || s.exclusive(k, w)
   if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)
   if (w.append) w.pos = k.size(w.inode)
-  if (k.plain) writePlain(k, s, w, m)
   let errno: Errno | null = null
   let chunk = w.len
   let best = 0

@@ -25,11 +25,8 @@ const MAX_EXTENT_BYTES = 1024 * 4096
 /** True if something lies below the whole start of the mapping; cuts it to that extent. */
 export const mappedByExtent = (k: Verbs, w: Write, m: Mapping): boolean => {
   const block = w.fs.blockSize
-  const e = w.fs.lookup(k, w.inode, m, Math.floor(m.pos / block), unitsTouched(m.pos, m.len, block))
-  if (e.state === HOLE) {
-    m.clearExtents()
-    return false
-  }
+  const e = w.fs.probe(k, w.inode, m, Math.floor(m.pos / block), unitsTouched(m.pos, m.len, block))
+  if (e === null) return false
   m.len = Math.min(m.len, (e.lblk + e.n) * block - m.pos)
   return true
 }

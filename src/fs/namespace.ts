@@ -1,0 +1,207 @@
+/**
+ * The namespace calls: create, link, unlink, rename, symlink, mkdir, rmdir, readdir, chmod, utimes.
+ *
+ * Order within a call: checks, then the entry, then link counts, so that a crash leaves a link count that is too large rather
+ * than too small. A directory counts one link for each entry `..` that names it. Sources: fs/ext2/namei.c, man rename(2).
+ */
+import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
+import type { Dirent } from './format.ts'
+import type { FileSystem } from './file-system.ts'
+import { type Inode, S_IFDIR, S_IFLNK } from './inode.ts'
+import { walk, type WalkError, walkTo } from './namei.ts'
+import { put } from './sync.ts'
+import type { Verbs } from './verbs.ts'
+
+/** What a namespace call may end in. */
+export type NamespaceError =
+  | WalkError | 'EEXIST' | 'ENOSPC' | 'EISDIR' | 'ENOTEMPTY' | 'EINVAL' | 'EMLINK' | 'EPERM' | 'EBUSY'
+
+const MAX_LINKS = 65000
+
+/** A new inode under `name` in `parent`. On failure nothing is left behind. */
+export function* create(
+  k: Verbs, fs: FileSystem, parent: Inode, name: string, mode: number,
+): Kernel<Inode, 'ENOSPC' | 'EIO' | 'ENOTDIR'> {
+  if (!parent.isDirectory) return yield* raise('ENOTDIR', 'ENOTDIR.create')
+  if (k.fault('ENOSPC.inode')) return yield* raise('ENOSPC', 'ENOSPC.inode')
+  const inode = yield* fs.format.allocateInode(parent, mode)
+  inode.atime = inode.mtime = inode.ctime = k.now()
+  inode.nlink = 1
+  inode.mapLoaded = true
+  fs.adopt(inode)
+  const added = yield* attempt(() => addEntry(k, fs, parent, name, inode))
+  if (added._tag === 'Left') {
+    inode.nlink = 0
+    yield* put(k, fs, inode)
+    return yield* raise(added.left)
+  }
+  inode.dirty = true
+  return inode
+}
+
+/** Add a name for an inode; a directory may grow by a block, which must not be somebody's reservation. */
+function* addEntry(k: Verbs, fs: FileSystem, dir: Inode, name: string, inode: Inode): Kernel<void, 'ENOSPC' | 'EIO'> {
+  if (fs.space.available < 2) {
+    // Two blocks are the most that an entry may take: one for the directory, one for its map.
+    if (fs.space.reserved > 0) return yield* raise('ENOSPC', 'ENOSPC.directory')
+  }
+  yield* fs.format.addName(dir, name, inode.ino, inode.mode)
+  touch(k, dir)
+}
+
+const touch = (k: Verbs, inode: Inode): void => {
+  inode.mtime = inode.ctime = k.now()
+  inode.dirty = true
+}
+
+/** mkdir(2). */
+export function* mkdir(k: Verbs, fs: FileSystem, path: string, mode: number): Kernel<void, NamespaceError> {
+  const place = yield* walk(fs, path, false)
+  if (place.inode !== null) return yield* raise('EEXIST', 'EEXIST.mkdir')
+  if (place.parent.nlink >= MAX_LINKS) return yield* raise('EMLINK', 'EMLINK.mkdir')
+  const dir = yield* create(k, fs, place.parent, place.name, S_IFDIR | (mode & 0o7777))
+  const made = yield* attempt(() => fs.format.initDirectory(dir, place.parent.ino))
+  if (made._tag === 'Left') {
+    yield* fs.format.removeName(place.parent, place.name)
+    dir.nlink = 0
+    yield* put(k, fs, dir)
+    return yield* raise(made.left)
+  }
+  dir.nlink = 2
+  place.parent.nlink++
+  touch(k, place.parent)
+}
+
+/** symlink(2): `path` will hold `target`. */
+export function* symlink(k: Verbs, fs: FileSystem, target: string, path: string): Kernel<void, NamespaceError> {
+  if (target === '') return yield* raise('ENOENT', 'ENOENT.symlink')
+  if (Buffer.byteLength(target) >= fs.blockSize) return yield* raise('ENAMETOOLONG', 'ENAMETOOLONG.symlink')
+  const place = yield* walk(fs, path, false)
+  if (place.inode !== null) return yield* raise('EEXIST', 'EEXIST.symlink')
+  const inode = yield* create(k, fs, place.parent, place.name, S_IFLNK | 0o777)
+  const made = yield* attempt(() => fs.format.initSymlink(inode, target))
+  if (made._tag === 'Left') {
+    yield* fs.format.removeName(place.parent, place.name)
+    inode.nlink = 0
+    yield* put(k, fs, inode)
+    return yield* raise(made.left)
+  }
+}
+
+/** link(2). Does not follow a symlink at `existing`. */
+export function* link(k: Verbs, fs: FileSystem, existing: string, path: string): Kernel<void, NamespaceError> {
+  const inode = yield* walkTo(fs, existing, false)
+  if (inode.isDirectory) return yield* raise('EPERM', 'EPERM.link')
+  if (inode.nlink >= MAX_LINKS) return yield* raise('EMLINK', 'EMLINK.link')
+  const place = yield* walk(fs, path, false)
+  if (place.inode !== null) return yield* raise('EEXIST', 'EEXIST.link')
+  yield* addEntry(k, fs, place.parent, place.name, inode)
+  inode.nlink++
+  inode.ctime = k.now()
+  inode.dirty = true
+}
+
+/** unlink(2). An open file lives on until its last close. */
+export function* unlink(k: Verbs, fs: FileSystem, path: string): Kernel<void, NamespaceError> {
+  const { parent, name, inode } = yield* walk(fs, path, false)
+  if (inode === null) return yield* raise('ENOENT', 'ENOENT.unlink')
+  if (inode.isDirectory) return yield* raise('EISDIR', 'EISDIR.unlink')
+  yield* fs.format.removeName(parent, name)
+  touch(k, parent)
+  yield* dropLink(k, fs, inode)
+}
+
+function* dropLink(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void> {
+  inode.nlink--
+  inode.ctime = k.now()
+  inode.dirty = true
+  if (inode.nlink === 0 && inode.holders > 0) yield* attempt(() => fs.format.addOrphan(inode))
+  yield* put(k, fs, inode)
+}
+
+/** rmdir(2). */
+export function* rmdir(k: Verbs, fs: FileSystem, path: string): Kernel<void, NamespaceError> {
+  const { parent, name, inode } = yield* walk(fs, path, false)
+  if (inode === null) return yield* raise('ENOENT', 'ENOENT.rmdir')
+  if (!inode.isDirectory) return yield* raise('ENOTDIR', 'ENOTDIR.rmdir')
+  if (name === '' || inode === parent) return yield* raise('EBUSY', 'EBUSY.root')
+  if (name === '.') return yield* raise('EINVAL', 'EINVAL.rmdir')
+  if (!(yield* isEmpty(fs, inode))) return yield* raise('ENOTEMPTY', 'ENOTEMPTY.rmdir')
+  yield* fs.format.removeName(parent, name)
+  parent.nlink--
+  touch(k, parent)
+  inode.nlink = 0
+  yield* put(k, fs, inode)
+}
+
+function* isEmpty(fs: FileSystem, dir: Inode): Kernel<boolean, 'EIO'> {
+  return (yield* fs.format.listNames(dir)).every((e) => e.name === '.' || e.name === '..')
+}
+
+/** rename(2): replaces what is at `to` if it may. */
+export function* rename(k: Verbs, fs: FileSystem, from: string, to: string): Kernel<void, NamespaceError> {
+  const source = yield* walk(fs, from, false)
+  const target = yield* walk(fs, to, false)
+  const { inode } = source
+  if (inode === null) return yield* raise('ENOENT', 'ENOENT.rename')
+  if (source.name === '' || target.name === '') return yield* raise('EBUSY', 'EBUSY.rename')
+  if (inode === target.inode) return
+  if (inode.isDirectory && (yield* isBelow(fs, target.parent, inode))) return yield* raise('EINVAL', 'EINVAL.rename')
+  if (target.inode !== null) {
+    if (inode.isDirectory && !target.inode.isDirectory) return yield* raise('ENOTDIR', 'ENOTDIR.rename')
+    if (!inode.isDirectory && target.inode.isDirectory) return yield* raise('EISDIR', 'EISDIR.rename')
+    if (inode.isDirectory && !(yield* isEmpty(fs, target.inode))) return yield* raise('ENOTEMPTY', 'ENOTEMPTY.rename')
+    yield* fs.format.setName(target.parent, target.name, inode.ino, inode.mode)
+    touch(k, target.parent)
+  } else yield* addEntry(k, fs, target.parent, target.name, inode)
+  yield* fs.format.removeName(source.parent, source.name)
+  touch(k, source.parent)
+  if (inode.isDirectory && source.parent !== target.parent) {
+    yield* fs.format.setName(inode, '..', target.parent.ino, S_IFDIR)
+    source.parent.nlink--
+    target.parent.nlink++
+  }
+  if (target.inode?.isDirectory === true) {
+    target.parent.nlink--
+    target.inode.nlink = 0
+    yield* put(k, fs, target.inode)
+  } else if (target.inode !== null) yield* dropLink(k, fs, target.inode)
+  inode.ctime = k.now()
+  inode.dirty = true
+}
+
+/** Is `dir` the directory `above` or somewhere below it? */
+function* isBelow(fs: FileSystem, dir: Inode, above: Inode): Kernel<boolean, 'EIO' | 'EUCLEAN'> {
+  for (let d = dir; ; ) {
+    if (d === above) return true
+    const parent = yield* fs.format.lookupName(d, '..')
+    if (parent === d.ino || parent === 0) return false
+    d = yield* fs.inode(parent)
+  }
+}
+
+/** readdir(3): all entries, in the order of the directory's blocks. */
+export function* readdir(fs: FileSystem, path: string): Kernel<readonly Dirent[], NamespaceError> {
+  const dir = yield* walkTo(fs, path, true)
+  if (!dir.isDirectory) return yield* raise('ENOTDIR', 'ENOTDIR.readdir')
+  return yield* fs.format.listNames(dir)
+}
+
+/** chmod(2). */
+export function* chmod(k: Verbs, fs: FileSystem, path: string, mode: number): Kernel<void, NamespaceError> {
+  const inode = yield* walkTo(fs, path, true)
+  inode.mode = (inode.mode & ~0o7777) | (mode & 0o7777)
+  inode.ctime = k.now()
+  inode.dirty = true
+}
+
+/** utimes(2), in microseconds since the epoch. */
+export function* utimes(
+  k: Verbs, fs: FileSystem, path: string, atime: number, mtime: number,
+): Kernel<void, NamespaceError> {
+  const inode = yield* walkTo(fs, path, true)
+  inode.atime = atime
+  inode.mtime = mtime
+  inode.ctime = k.now()
+  inode.dirty = true
+}

@@ -1,0 +1,79 @@
+/**
+ * Making things durable: fsync, sync, and letting inodes go.
+ *
+ * fsync: data, wait, then the inode with its map, then a device flush; the errors since this file last asked are reported
+ * (I25). sync: all inodes by number, all metadata in block order, one flush. Without a journal the bitmaps reach the disk
+ * with sync and unmount only, as in ext2: a crash in between is for e2fsck.
+ */
+import { Bio, submitAndWait } from '../block/bio.ts'
+import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
+import type { FileSystem } from './file-system.ts'
+import type { Inode } from './inode.ts'
+import type { OpenFile } from './open-file.ts'
+import { punchBlocks } from './truncate.ts'
+import type { Verbs } from './verbs.ts'
+import { writeBack } from './writeback.ts'
+
+/** fsync(2) of a file or directory. Raises the first error since this file last asked. */
+export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = Infinity): Kernel<void, 'EIO' | 'ENOSPC'> {
+  const { inode } = file
+  if (inode.isFile) yield* writeBack(k, fs, inode, from, to)
+  if (inode.dirty) {
+    yield* fs.format.syncInode(inode)
+    inode.dirty = false
+  }
+  yield* flush(k, fs)
+  const { errno, sample } = inode.pages!.errors.check(file.errorsSeen)
+  file.errorsSeen = sample
+  if (errno !== null) return yield* raise(errno as 'EIO', 'EIO.errseq')
+}
+
+/** Empty the device's cache. */
+export function* flush(k: Verbs, fs: FileSystem): Kernel<void, 'EIO'> {
+  k.ledger.flushes++
+  if (k.fault('EIO.flush')) return yield* raise('EIO', 'EIO.flush')
+  yield* submitAndWait(fs.device, new Bio('flush'))
+}
+
+/** sync(2) of this mount. Data errors stay with their files; raises EIO if metadata or the flush failed. */
+export function* sync(k: Verbs, fs: FileSystem): Kernel<void, 'EIO'> {
+  for (const inode of fs.cachedInodes()) {
+    if (inode.pages !== null) yield* writeBack(k, fs, inode, 0, Infinity)
+    if (!inode.dirty) continue
+    yield* fs.format.writeInode(inode)
+    inode.dirty = false
+  }
+  yield* fs.format.sync()
+  yield* flush(k, fs)
+}
+
+/** The last holder of an inode let go: free it if no name is left, else leave it cached. Cannot fail; EIO leaks. */
+export function* put(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void> {
+  if (inode.holders > 0 || inode.nlink > 0) return
+  yield* dropAllPages(k, inode)
+  yield* punchBlocks(k, fs, inode, 0, 2 ** 32)
+  inode.size = 0
+  inode.diskSize = 0
+  yield* attempt(() => fs.format.removeOrphan(inode))
+  yield* attempt(() => fs.format.freeInode(inode))
+  fs.inodes.delete(inode.ino)
+}
+
+/** Write an unused inode out and forget it with its pages, as memory pressure does. @returns false if it is in use */
+export function* evictInode(k: Verbs, fs: FileSystem, inode: Inode): Kernel<boolean, 'EIO'> {
+  if (inode.holders > 0 || inode.nlink === 0) return false
+  yield* writeBack(k, fs, inode, 0, Infinity)
+  if (inode.pages!.dirty.length > 0) return false
+  if (inode.dirty) yield* fs.format.writeInode(inode)
+  yield* dropAllPages(k, inode)
+  fs.inodes.delete(inode.ino)
+  return true
+}
+
+function* dropAllPages(k: Verbs, inode: Inode): Kernel<void> {
+  for (const f of inode.pages!.inRange(0, Number.MAX_SAFE_INTEGER)) {
+    yield* k.lockFolio(f)
+    while (f.writeback) yield f.writebackOp
+    k.removeFolio(f)
+  }
+}
