@@ -1,0 +1,107 @@
+/**
+ * Session: a mounted file system with everything around it, from one record of options. What the commands, the properties and
+ * the bench all start from.
+ *
+ * Deterministic: the same options and the same calls give the same bytes on the device and the same ledger.
+ */
+import { type Either, isLeft, left, right } from 'fp-ts/lib/Either.js'
+import type { BlockDevice } from '../block/device.ts'
+import { MemoryDevice } from '../block/memory-device.ts'
+import { FileSystem } from '../fs/file-system.ts'
+import { mkfs } from '../fs/formats/mkfs.ts'
+import { mountFormat } from '../fs/formats/mount.ts'
+import { Posix } from '../fs/posix.ts'
+import type { AnyStrategy } from '../fs/strategy.ts'
+import { Verbs } from '../fs/verbs.ts'
+import { type Choices, straight } from '../kernel/choices.ts'
+import type { Errno } from '../kernel/errno.ts'
+import { run } from '../kernel/kernel.ts'
+import { Ledger } from '../kernel/ledger.ts'
+import { PageCache } from '../pagecache/page-cache.ts'
+import { virtualClock } from '../sim/clock.ts'
+
+/** Formats by name. */
+export const FORMATS = ['ext2', 'ext4'] as const
+/** A format's name. */
+export type FormatName = (typeof FORMATS)[number]
+
+/** What to make a file system of. */
+export interface MakeOptions {
+  readonly format: FormatName
+  /** Bytes: 1024, 2048 or 4096; default 4096. */
+  readonly blockSize?: number
+  /** Bytes of the device; default 64 MiB. Ignored where a device is given. */
+  readonly size?: number
+}
+
+/** How to mount one. */
+export interface MountOptions {
+  readonly strategy: AnyStrategy
+  readonly readOnly?: boolean
+  /** The largest folio as an order, 0 to 9; default 9. */
+  readonly maxFolioOrder?: number
+  /** Most pages of page cache; default 65536. */
+  readonly limitPages?: number
+  /** Who decides faults; default nobody. */
+  readonly choices?: Choices
+  /** Show uninitialised memory and freed blocks; default false. */
+  readonly poison?: boolean
+  readonly now?: () => number
+  /** Default: the verbs as they are. A mutant brings its own. */
+  readonly verbs?: new (cache: PageCache, ledger: Ledger, choices: Choices, now: () => number) => Verbs
+}
+
+/** Why a mount was refused: an errno, and one line that says what to do. */
+export interface Refused {
+  readonly errno: Errno
+  readonly message: string
+}
+
+/** A mounted file system. */
+export interface Session {
+  readonly posix: Posix
+  readonly fs: FileSystem
+  readonly device: BlockDevice
+  readonly ledger: Ledger
+  readonly cache: PageCache
+}
+
+/** Write an empty file system onto `device`. */
+export const make = (device: BlockDevice, options: MakeOptions): Either<Refused, void> => {
+  const made = run(mkfs(device, { format: options.format, blockSize: options.blockSize ?? 4096 }))
+  return isLeft(made) ? left({ errno: made.left, message: `${device.name}: mkfs failed with ${made.left}` }) : made
+}
+
+/** Mount what is on `device`. */
+export const mount = (device: BlockDevice, options: MountOptions): Either<Refused, Session> => {
+  const ledger = new Ledger()
+  const now = options.now ?? virtualClock()
+  const mounted = run(
+    mountFormat(device, { readOnly: options.readOnly ?? false, now, ledger, poison: options.poison ?? false }),
+  )
+  if (isLeft(mounted)) return left({ errno: mounted.left, message: `${device.name}: ${mounted.left} while reading it` })
+  if (isLeft(mounted.right)) return mounted.right
+  const format = mounted.right.right
+  const cache = new PageCache(
+    {
+      blockSize: format.blockSize,
+      limitPages: options.limitPages ?? 65536,
+      maxFolioOrder: options.maxFolioOrder ?? 9,
+      poison: options.poison ?? false,
+    },
+    ledger,
+  )
+  const verbs = new (options.verbs ?? Verbs)(cache, ledger, options.choices ?? straight, now)
+  const fs = new FileSystem({ format, device, verbs, strategy: options.strategy })
+  return right({ posix: new Posix(fs), fs, device, ledger, cache })
+}
+
+/** A fresh file system on a memory device, mounted. @throws Error if that fails: a bug */
+export const freshSession = (options: MakeOptions & MountOptions): Session => {
+  const device = new MemoryDevice(options.size ?? 64 * 1024 * 1024)
+  const made = make(device, options)
+  if (isLeft(made)) throw new Error(made.left.message)
+  const session = mount(device, options)
+  if (isLeft(session)) throw new Error(session.left.message)
+  return session.right
+}
