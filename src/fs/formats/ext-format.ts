@@ -1,0 +1,330 @@
+/**
+ * ExtFormat: ext2 and ext4 behind the format port (../format.ts).
+ *
+ * The two differ in one thing, the map (DiskMap); everything else is shared. What the port leaves open:
+ * - Maps are changed under the inode's map lock, directories under their rwsem. `writeInode` waits first, until all that it
+ *   writes is in core, and then writes without a wait: what lands in the cache is one state of the inode.
+ * - After `shrinkMap` the bound `owed` may have grown by what was freed, at most.
+ * - `owed` bounds the rest of the placing in any order. When a delayed extent is split, the bound of a block map is computed
+ *   anew and may come out larger; what was reserved before, less what was placed, remains enough.
+ * - A block map cannot say *unwritten*. The first `growMap` of a block-mapped file of ext4 therefore makes an extent tree of it.
+ * - Orphans are kept in core only, as the kernel does without a journal.
+ */
+import { type Kernel, raise } from '../../kernel/kernel.ts'
+import type { BlockNr } from '../../kernel/units.ts'
+import { type Extent, HOLE, isReal, MAPPED } from '../extent-map.ts'
+import type { Dirent, Format, Run } from '../format.ts'
+import { Inode, S_IFDIR, S_IFMT } from '../inode.ts'
+import { addName, initDirectory, listNames, lookupName, removeName, setName } from './directory.ts'
+import { maxBlocks } from './ext2-map.ts'
+import { ExtentTree } from './ext4-map.ts'
+import type { Volume } from './groups.ts'
+import {
+  blankInode, decodeInode, diskMapFor, encodeFreed, encodeInode, ExtInode, extOf, FL_EXTENTS, INODE, MAP_BYTES, placeOf,
+} from './inode-table.ts'
+import { groupStart, INCOMPAT_EXTENTS, RO_HUGE_FILE, RO_LARGE_FILE, ROOT_INO, SB, STATE_VALID } from './superblock.ts'
+
+/** A mounted ext2 or ext4. Made by `mountFormat`. */
+export class ExtFormat implements Format {
+  readonly name: 'ext2' | 'ext4'
+  readonly blockSize: number
+  readonly totalBlocks: number
+  readonly totalInodes: number
+  readonly overheadBlocks: number
+  readonly metadataBlocks: number
+  readonly maxBytes: number
+  readonly hasUnwritten: boolean
+  readonly rootIno = ROOT_INO
+  /** Space, counters and the metadata cache. */
+  readonly volume: Volume
+  /** Was it unmounted cleanly before this mount? If not, the judges may have something to say. */
+  readonly wasClean: boolean
+  readonly #orphans = new Set<number>()
+
+  constructor(volume: Volume, wasClean: boolean) {
+    const { geo } = volume
+    this.volume = volume
+    this.wasClean = wasClean
+    this.hasUnwritten = (geo.incompat & INCOMPAT_EXTENTS) !== 0
+    this.name = this.hasUnwritten ? 'ext4' : 'ext2'
+    this.blockSize = geo.blockSize
+    this.totalBlocks = geo.totalBlocks
+    this.totalInodes = geo.totalInodes
+    this.metadataBlocks = volume.metadataBlocks
+    this.overheadBlocks = volume.metadataBlocks
+    this.maxBytes = maxFileBytes(volume, this.hasUnwritten)
+  }
+
+  // --- space -------------------------------------------------------------------------------------------------------
+
+  get freeBlocks(): number {
+    return this.volume.freeBlocks
+  }
+  get freeInodes(): number {
+    return this.volume.freeInodes
+  }
+  countFreeBlocks(): Kernel<number, 'EIO'> {
+    return this.volume.countFreeBlocks()
+  }
+  allocate(goal: BlockNr, want: number): Kernel<Run, 'ENOSPC' | 'EIO'> {
+    return this.volume.allocate(goal, want)
+  }
+  free(run: Run): Kernel<void, 'EIO'> {
+    return this.volume.free(run)
+  }
+  /** The start of the inode's group. */
+  goalFor(inode: Inode): BlockNr {
+    return groupStart(this.volume.geo, Math.floor((inode.ino - 1) / this.volume.geo.inodesPerGroup))
+  }
+
+  // --- map ---------------------------------------------------------------------------------------------------------
+
+  *loadMap(inode: Inode): Kernel<void, 'EIO'> {
+    if (inode.mapLoaded) return
+    const ext = extOf(inode)
+    if (ext.disk !== null) {
+      const disk = diskMapFor(this.volume, ext.flags)
+      const extents = yield* disk.load(this.volume, this.#root(ext))
+      if (inode.mapLoaded) return
+      for (const e of extents) inode.map.set(e.lblk, e.n, e.state, e.pblk)
+      ext.disk = disk
+      ext.storedSeq = inode.map.seq
+    }
+    inode.mapLoaded = true
+  }
+
+  /** The bytes of i_block. */
+  #root(ext: ExtInode): Buffer {
+    return ext.raw.subarray(INODE.map, INODE.map + MAP_BYTES)
+  }
+
+  owed(inode: Inode): number {
+    const { map } = inode
+    return this.#owed(inode, map.delayedBlocks, map.delayedExtents, map.end)
+  }
+  owedAfter(inode: Inode, moreBlocks: number, end: number): number {
+    const { map } = inode
+    if (moreBlocks <= 0) return this.owed(inode)
+    return this.#owed(inode, map.delayedBlocks + moreBlocks, map.delayedExtents + 1, Math.max(map.end, end))
+  }
+  #owed(inode: Inode, delayed: number, extents: number, end: number): number {
+    const { disk } = extOf(inode)
+    if (disk === null) return 0
+    if (disk.kind === 'extents' || !this.hasUnwritten) return disk.owed(inode.map, delayed, extents, end)
+    return delayed === 0 ? 0 : new ExtentTree(this.blockSize).owed(inode.map, delayed)
+  }
+
+  *growMap(inode: Inode, lblk: number, n: number): Kernel<number, 'ENOSPC' | 'EIO'> {
+    const ext = extOf(inode)
+    const { disk } = ext
+    if (disk === null) throw new Error(`inode ${inode.ino} has no map to grow`)
+    const goal = this.#goalBefore(inode, lblk)
+    if (disk.kind === 'extents' || !this.hasUnwritten) return yield* disk.grow(this.volume, inode.map, lblk, n, goal)
+    const tree = new ExtentTree(this.blockSize)
+    const placed = yield* tree.grow(this.volume, inode.map, lblk, n, goal)
+    ext.disk = tree
+    ext.flags |= FL_EXTENTS
+    ext.storedSeq = -1
+    yield* this.volume.freeAll(disk.blocks())
+    return placed
+  }
+
+  /** Behind the block that lies before `lblk`, if there is one: map blocks stand next to what they map. */
+  #goalBefore(inode: Inode, lblk: number): BlockNr {
+    const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+    if (lblk > 0 && isReal(inode.map.lookup(lblk - 1, 1, e).state)) return e.pblk + 1
+    return this.goalFor(inode)
+  }
+
+  *shrinkMap(inode: Inode): Kernel<number, 'EIO'> {
+    const ext = extOf(inode)
+    if (ext.disk === null) return 0
+    const before = ext.disk.owned
+    const freed = yield* ext.disk.shrink(this.volume, inode.map)
+    if (ext.disk.owned !== before) ext.storedSeq = -1
+    return freed
+  }
+  mapBlocks(inode: Inode): number {
+    return extOf(inode).disk?.owned ?? 0
+  }
+
+  // --- inode -------------------------------------------------------------------------------------------------------
+
+  *readInode(ino: number): Kernel<Inode, 'EIO' | 'EUCLEAN'> {
+    const { totalInodes } = this.volume.geo
+    if (!Number.isInteger(ino) || ino < 1 || ino > totalInodes) return yield* raise('EUCLEAN', 'EUCLEAN.inode-number')
+    if (!(yield* this.volume.inoInUse(ino))) return yield* raise('EUCLEAN', 'EUCLEAN.inode-free')
+    const inode = yield* this.decode(ino)
+    if (inode.mode === 0 || inode.nlink === 0) return yield* raise('EUCLEAN', 'EUCLEAN.inode-unused')
+    if (inode.isSymlink && inode.symlink === null) yield* this.#readSymlink(inode)
+    return inode
+  }
+
+  /** What the table says of inode `ino`, in use or not. */
+  *decode(ino: number): Kernel<Inode, 'EIO'> {
+    const { nr, at } = placeOf(this.volume, ino)
+    const { data } = yield* this.volume.cache.get(nr)
+    const inode = new Inode(ino, 0)
+    decodeInode(this.volume, inode, new ExtInode(Buffer.from(data.subarray(at, at + this.volume.geo.inodeSize))))
+    return inode
+  }
+
+  *#readSymlink(inode: Inode): Kernel<void, 'EIO'> {
+    yield* this.loadMap(inode)
+    const first = inode.map.extents[0]
+    if (first === undefined || first.lblk !== 0 || inode.size > this.blockSize) return yield* raise('EIO', 'EIO.symlink')
+    inode.symlink = (yield* this.volume.cache.get(first.pblk)).data.toString('utf8', 0, inode.size)
+  }
+
+  /**
+   * Give a new symlink its target: in the inode if it has less than 60 bytes, else in a block. The caller checked the length.
+   */
+  *initSymlink(inode: Inode, target: string): Kernel<void, 'ENOSPC' | 'EIO'> {
+    const bytes = Buffer.from(target)
+    if (bytes.length === 0 || bytes.length >= this.blockSize) throw new RangeError(`symlink of ${bytes.length} bytes`)
+    if (bytes.length >= MAP_BYTES) {
+      const run = yield* this.allocate(this.goalFor(inode), 1)
+      bytes.copy(this.volume.cache.fresh(run.start).data)
+      inode.map.set(0, 1, MAPPED, run.start)
+    }
+    inode.symlink = target
+    inode.size = bytes.length
+    inode.diskSize = bytes.length
+    inode.dirty = true
+  }
+
+  *writeInode(inode: Inode): Kernel<void, 'EIO'> {
+    const ext = extOf(inode)
+    const { map } = inode
+    const { nr, at } = placeOf(this.volume, inode.ino)
+    const stale = (): boolean => ext.disk !== null && inode.mapLoaded && ext.storedSeq !== map.seq
+    for (;;) {
+      if (stale()) yield* ext.disk!.fit(this.volume, map)
+      yield* this.volume.cache.ensure(() => (stale() ? [nr, ...ext.disk!.blocks()] : [nr]))
+      if (!stale() || ext.disk!.fits(map)) break
+    }
+    if (stale()) this.#storeMap(inode, ext)
+    encodeInode(this.volume, inode, ext, inode.mapLoaded)
+    if (inode.isFile && inode.diskSize >= 2 ** 31) this.#needLargeFile()
+    this.volume.cache.store(nr, ext.raw, at)
+    inode.dirty = false
+  }
+
+  #storeMap(inode: Inode, ext: ExtInode): void {
+    if (inode.symlink !== null && inode.map.realBlocks === 0) {
+      if (Buffer.byteLength(inode.symlink) >= MAP_BYTES) throw new Error(`symlink ${inode.ino}: initSymlink was not called`)
+      ext.disk = null
+      ext.flags &= ~FL_EXTENTS
+      this.#root(ext).fill(0).write(inode.symlink)
+      return
+    }
+    ext.disk!.store(this.volume, inode.map, this.#root(ext))
+    ext.storedSeq = inode.map.seq
+  }
+
+  /** The first file of 2 GiB: the feature says that sizes have 64 bits (ext2_update_inode). */
+  #needLargeFile(): void {
+    const { sb } = this.volume
+    if ((sb.readUInt32LE(SB.roCompat) & RO_LARGE_FILE) !== 0) return
+    sb.writeUInt32LE(sb.readUInt32LE(SB.roCompat) | RO_LARGE_FILE, SB.roCompat)
+    this.volume.touch()
+  }
+
+  *allocateInode(parent: Inode | null, mode: number): Kernel<Inode, 'ENOSPC' | 'EIO'> {
+    const ino = yield* this.volume.allocateIno(parent?.ino ?? 0, (mode & S_IFMT) === S_IFDIR)
+    const { nr, at } = placeOf(this.volume, ino)
+    const { data } = yield* this.volume.cache.get(nr)
+    return this.#blank(ino, mode, (data.readUInt32LE(at + INODE.generation) + 1) >>> 0)
+  }
+
+  /** The root of a file system that is being made: inode 2, whose bit is set already. Only mkfs calls this. */
+  rootInode(mode: number): Inode {
+    this.volume.countDirectory(ROOT_INO)
+    return this.#blank(ROOT_INO, mode, 0)
+  }
+
+  #blank(ino: number, mode: number, generation: number): Inode {
+    const inode = new Inode(ino, mode)
+    const ext = new ExtInode(blankInode(this.volume, mode, generation))
+    decodeInode(this.volume, inode, ext)
+    inode.symlink = null
+    if (inode.isSymlink) ext.disk = diskMapFor(this.volume, ext.flags)
+    inode.atime = inode.ctime = inode.mtime = this.volume.now()
+    inode.mapLoaded = true
+    inode.dirty = true
+    return inode
+  }
+
+  *freeInode(inode: Inode): Kernel<void, 'EIO'> {
+    const { nr, at } = placeOf(this.volume, inode.ino)
+    yield* this.volume.freeIno(inode.ino, inode.isDirectory)
+    yield* this.volume.cache.ensure(() => [nr])
+    const { raw } = extOf(inode)
+    encodeFreed(raw, this.volume.seconds)
+    this.volume.cache.store(nr, raw, at)
+    inode.dirty = false
+    this.#orphans.delete(inode.ino)
+  }
+
+  // --- directories -------------------------------------------------------------------------------------------------
+
+  lookupName(dir: Inode, name: string): Kernel<number, 'EIO'> {
+    return lookupName(this, dir, name)
+  }
+  addName(dir: Inode, name: string, ino: number, mode: number): Kernel<void, 'ENOSPC' | 'EIO'> {
+    return addName(this, dir, name, ino, mode)
+  }
+  setName(dir: Inode, name: string, ino: number, mode: number): Kernel<void, 'EIO'> {
+    return setName(this, dir, name, ino, mode)
+  }
+  removeName(dir: Inode, name: string): Kernel<void, 'EIO'> {
+    return removeName(this, dir, name)
+  }
+  listNames(dir: Inode): Kernel<readonly Dirent[], 'EIO'> {
+    return listNames(this, dir)
+  }
+  initDirectory(dir: Inode, parentIno: number): Kernel<void, 'ENOSPC' | 'EIO'> {
+    return initDirectory(this, dir, parentIno)
+  }
+
+  // --- orphans and durability --------------------------------------------------------------------------------------
+
+  // oxlint-disable-next-line require-yield -- kept in core only
+  *addOrphan(inode: Inode): Kernel<void, 'EIO'> {
+    this.#orphans.add(inode.ino)
+  }
+  // oxlint-disable-next-line require-yield -- kept in core only
+  *removeOrphan(inode: Inode): Kernel<void, 'EIO'> {
+    this.#orphans.delete(inode.ino)
+  }
+  /** Inodes without a name that are still held; lost space if the machine stops now. */
+  get orphans(): readonly number[] {
+    return [...this.#orphans].sort((a, b) => a - b)
+  }
+
+  *syncInode(inode: Inode): Kernel<void, 'EIO'> {
+    yield* this.writeInode(inode)
+    const nrs = [placeOf(this.volume, inode.ino).nr, ...(extOf(inode).disk?.blocks() ?? [])]
+    if (!inode.isFile) for (const e of inode.map.extents) for (let i = 0; i < e.n; i++) nrs.push(e.pblk + i)
+    yield* this.volume.cache.writeBlocks(nrs)
+  }
+  sync(): Kernel<void, 'EIO'> {
+    return this.volume.sync()
+  }
+  *unmount(): Kernel<void, 'EIO'> {
+    const { volume } = this
+    if (volume.cache.readOnly) return
+    if (this.wasClean) volume.sb.writeUInt16LE(volume.sb.readUInt16LE(SB.state) | STATE_VALID, SB.state)
+    volume.touch()
+    yield* volume.sync()
+  }
+}
+
+/** What the map reaches, cut to what i_blocks can count without huge_file (ext4_max_size), and to 2 GiB in revision 0. */
+const maxFileBytes = (volume: Volume, extents: boolean): number => {
+  const { blockSize, roCompat } = volume.geo
+  if (volume.sb.readUInt32LE(SB.revision) === 0) return 2 ** 31 - 1
+  const reach = extents ? 2 ** 32 - 1 : maxBlocks(blockSize / 4)
+  const counted = (roCompat & RO_HUGE_FILE) !== 0 && extents ? Infinity : Math.floor((2 ** 32 - 1) / (blockSize / 512))
+  return Math.min(reach, counted) * blockSize
+}

@@ -1,0 +1,307 @@
+/**
+ * Volume: superblock, group descriptors and bitmaps in core; which blocks and inodes are free.
+ *
+ * Allocation of blocks, in this order: (1) the run at the goal, if the goal is free; (2) the first run that is long enough,
+ * forward in the goal's group, then in the next groups around, at last in the goal's group from its start; (3) the longest
+ * run of the first group that has any. Groups that are known to have no such run are not searched.
+ * Inodes: a directory goes to the group with the most free blocks among those with at least an average share of free inodes
+ * (find_group_dir of fs/ext2/ialloc.c); a file to its parent's group, else to the next that has an inode and a block.
+ *
+ * Bitmaps are read when first needed. Counters in the descriptors are the truth; the superblock's are their sums.
+ * No step between a look at a bitmap and its change waits.
+ */
+import { Bio, submitAndWait } from '../../block/bio.ts'
+import { attempt, type Kernel, raise } from '../../kernel/kernel.ts'
+import { PageVec } from '../../kernel/page-vec.ts'
+import type { BlockNr } from '../../kernel/units.ts'
+import type { BufferCache } from '../buffer-cache.ts'
+import type { Run } from '../format.ts'
+import { countClear, fillBits, findRun, isSet, nextClear, nextSet } from './bitmap.ts'
+import { DESC_SIZE, type Geometry, groupBlocks, groupStart, overhead, SB, SB_POS } from './superblock.ts'
+
+/** What stands at the start of each block that `free` poisoned; the number of the block follows, then 0xAA. */
+export const POISON_TAG = 'freed block '
+
+const DESC = { blockBitmap: 0, inodeBitmap: 4, table: 8, freeBlocks: 12, freeInodes: 14, usedDirs: 16 } as const
+
+/** One mounted set of block groups. */
+export class Volume {
+  readonly cache: BufferCache
+  readonly geo: Geometry
+  /** The superblock as it will be written, 1024 bytes. */
+  readonly sb: Buffer
+  /** All group descriptors as they will be written. */
+  readonly descs: Buffer
+  /** Blocks that are freed are overwritten on the device. */
+  readonly poison: boolean
+  /** The clock, in microseconds since the epoch. */
+  readonly now: () => number
+  /** Blocks of superblocks, descriptors, bitmaps and tables. */
+  readonly metadataBlocks: number
+  freeBlocks = 0
+  freeInodes = 0
+  /** Upper bound of the longest free run of each group, in blocks. */
+  readonly #longest: Int32Array
+  #dirty = false
+
+  constructor(cache: BufferCache, geo: Geometry, sb: Buffer, descs: Buffer, now: () => number, poison = false) {
+    this.cache = cache
+    this.geo = geo
+    this.sb = sb
+    this.descs = descs
+    this.now = now
+    this.poison = poison
+    this.metadataBlocks = overhead(geo)
+    this.#longest = new Int32Array(geo.groupCount).fill(geo.blocksPerGroup)
+    for (let g = 0; g < geo.groupCount; g++) {
+      this.freeBlocks += this.#count(g, 'freeBlocks')
+      this.freeInodes += this.#count(g, 'freeInodes')
+    }
+  }
+
+  /** Seconds since the epoch, as the superblock and 128-byte inodes keep it. */
+  get seconds(): number {
+    return Math.floor(this.now() / 1e6)
+  }
+  /** First block of the inode table of group `g`. */
+  tableStart(g: number): BlockNr {
+    return this.descs.readUInt32LE(g * DESC_SIZE + DESC.table)
+  }
+  /** The block that holds the block bitmap of group `g`. */
+  blockBitmap(g: number): BlockNr {
+    return this.descs.readUInt32LE(g * DESC_SIZE + DESC.blockBitmap)
+  }
+  /** The block that holds the inode bitmap of group `g`. */
+  inodeBitmap(g: number): BlockNr {
+    return this.descs.readUInt32LE(g * DESC_SIZE + DESC.inodeBitmap)
+  }
+  /** Could `nr` be a block of a file: inside the file system and behind the boot block? */
+  isData(nr: BlockNr): boolean {
+    return nr > this.geo.firstDataBlock && nr < this.geo.totalBlocks
+  }
+  /** The group that block `nr` lies in. */
+  groupOf(nr: BlockNr): number {
+    return Math.floor((nr - this.geo.firstDataBlock) / this.geo.blocksPerGroup)
+  }
+
+  #count(g: number, field: 'freeBlocks' | 'freeInodes' | 'usedDirs'): number {
+    return this.descs.readUInt16LE(g * DESC_SIZE + DESC[field])
+  }
+  #add(g: number, field: 'freeBlocks' | 'freeInodes' | 'usedDirs', n: number): void {
+    this.descs.writeUInt16LE(this.#count(g, field) + n, g * DESC_SIZE + DESC[field])
+    if (field === 'freeBlocks') this.freeBlocks += n
+    if (field === 'freeInodes') this.freeInodes += n
+    this.#dirty = true
+  }
+
+  // --- blocks ------------------------------------------------------------------------------------------------------
+
+  /** Place 1 to `want` contiguous blocks, near `goal`. Raises ENOSPC if no block is free. */
+  *allocate(goal: BlockNr, want: number): Kernel<Run, 'ENOSPC' | 'EIO'> {
+    if (want < 1) throw new RangeError(`allocation of ${want} blocks`)
+    const { groupCount } = this.geo
+    const near = this.isData(goal) ? goal : groupStart(this.geo, 0)
+    const first = this.groupOf(near)
+    const from = near - groupStart(this.geo, first)
+    for (let i = 0; i <= groupCount && this.freeBlocks > 0; i++) {
+      const g = (first + i) % groupCount
+      if (this.#count(g, 'freeBlocks') === 0 || (this.#longest[g]! < want && i > 0)) continue
+      const run = i === 0 ? yield* this.#takeAtGoal(g, from, want) : yield* this.#take(g, 0, want, want)
+      if (run !== null) return run
+    }
+    for (let i = 0; i < groupCount; i++) {
+      const g = (first + i) % groupCount
+      if (this.#count(g, 'freeBlocks') === 0) continue
+      const run = yield* this.#take(g, 0, want, 1)
+      if (run !== null) return run
+    }
+    return yield* raise('ENOSPC', 'ENOSPC.bitmap')
+  }
+
+  /** The run at bit `from` of group `g` if that bit is clear, however short; else a run of `want` behind it. */
+  *#takeAtGoal(g: number, from: number, want: number): Kernel<Run | null, 'EIO'> {
+    const buf = yield* this.cache.get(this.blockBitmap(g))
+    const n = nextSet(buf.data, from, Math.min(groupBlocks(this.geo, g), from + want)) - from
+    return yield* this.#take(g, from, n > 0 ? n : want, n > 0 ? n : want)
+  }
+
+  /** Take the first run of `want` clear bits of group `g` from bit `from` on, or the longest if that is at least `least`. */
+  *#take(g: number, from: number, want: number, least: number): Kernel<Run | null, 'EIO'> {
+    const buf = yield* this.cache.get(this.blockBitmap(g))
+    const run = findRun(buf.data, from, groupBlocks(this.geo, g), want)
+    if (from === 0 && (run === null || run.n < want)) this.#longest[g] = run?.n ?? 0
+    if (run === null || run.n < least) return null
+    fillBits(buf.data, run.start, run.n, 1)
+    this.cache.markDirty(buf)
+    this.#add(g, 'freeBlocks', -run.n)
+    return { start: groupStart(this.geo, g) + run.start, n: run.n }
+  }
+
+  /** Give blocks back. @throws Error if one is free already: invariant I5 was broken */
+  *free({ start, n }: Run): Kernel<void, 'EIO'> {
+    if (this.poison) yield* this.#poison(start, n)
+    for (let nr = start; nr < start + n; ) {
+      const g = this.groupOf(nr)
+      const count = Math.min(start + n, groupStart(this.geo, g) + groupBlocks(this.geo, g)) - nr
+      if (!this.isData(nr) || count <= 0) throw new Error(`free of block ${nr}, which lies outside the file system`)
+      const buf = yield* this.cache.get(this.blockBitmap(g))
+      const bit = nr - groupStart(this.geo, g)
+      const clear = nextClear(buf.data, bit, bit + count)
+      if (clear < bit + count) throw new Error(`free of block ${nr + clear - bit}, which is free (I5)`)
+      fillBits(buf.data, bit, count, 0)
+      this.cache.markDirty(buf)
+      this.#add(g, 'freeBlocks', count)
+      this.#longest[g] = this.geo.blocksPerGroup
+      for (let i = 0; i < count; i++) this.cache.forget(nr + i)
+      nr += count
+    }
+  }
+
+  /**
+   * Overwrite blocks that are about to be free, so that whoever reads them as data is found out. While their bits are still
+   * set, so that no new owner can be hit. An instrument, not a cost: not counted, and a failure changes nothing.
+   */
+  *#poison(start: BlockNr, n: number): Kernel<void> {
+    const { blockSize } = this.geo
+    const most = Math.ceil((1 << 20) / blockSize)
+    for (let done = 0; done < n; done += most) {
+      const count = Math.min(most, n - done)
+      const bytes = Buffer.alloc(count * blockSize, 0xaa)
+      for (let i = 0; i < count; i++) bytes.write(`${POISON_TAG}${start + done + i}\n`, i * blockSize)
+      const bio = new Bio('write', (start + done) * blockSize, PageVec.of(bytes))
+      yield* attempt(() => submitAndWait(this.cache.device, bio))
+    }
+  }
+
+  /** Is block `nr` free by the bitmap? */
+  *isFree(nr: BlockNr): Kernel<boolean, 'EIO'> {
+    const g = this.groupOf(nr)
+    const buf = yield* this.cache.get(this.blockBitmap(g))
+    return !isSet(buf.data, nr - groupStart(this.geo, g))
+  }
+
+  /** Free blocks counted bit by bit. */
+  *countFreeBlocks(): Kernel<number, 'EIO'> {
+    let n = 0
+    for (let g = 0; g < this.geo.groupCount; g++) {
+      const buf = yield* this.cache.get(this.blockBitmap(g))
+      n += countClear(buf.data, groupBlocks(this.geo, g))
+    }
+    return n
+  }
+
+  /** Place `n` blocks for metadata, as zeros in core, all or none. */
+  *placeFresh(goal: BlockNr, n: number): Kernel<BlockNr[], 'ENOSPC' | 'EIO'> {
+    const placed: BlockNr[] = []
+    if (n > this.freeBlocks) return yield* raise('ENOSPC', 'ENOSPC.map-blocks')
+    while (placed.length < n) {
+      const run = yield* attempt(() => this.allocate((placed.at(-1) ?? goal - 1) + 1, n - placed.length))
+      if (run._tag === 'Left') {
+        yield* this.freeAll(placed)
+        return yield* raise(run.left, run.left === 'ENOSPC' ? 'ENOSPC.map-race' : 'EIO.map-blocks')
+      }
+      for (let i = 0; i < run.right.n; i++) placed.push(run.right.start + i)
+    }
+    for (const nr of placed) this.cache.fresh(nr)
+    return placed
+  }
+
+  /** Free single blocks. */
+  *freeAll(nrs: readonly BlockNr[]): Kernel<void, 'EIO'> {
+    for (const nr of nrs) yield* this.free({ start: nr, n: 1 })
+  }
+
+  // --- inodes ------------------------------------------------------------------------------------------------------
+
+  /** Take a free inode near inode `parent` (0: none). Raises ENOSPC. */
+  *allocateIno(parent: number, isDirectory: boolean): Kernel<number, 'ENOSPC' | 'EIO'> {
+    const { groupCount, inodesPerGroup } = this.geo
+    const near = parent === 0 ? 0 : Math.floor((parent - 1) / inodesPerGroup)
+    const first = isDirectory ? this.#groupForDirectory() : this.#groupForFile(near)
+    for (let i = 0; i < groupCount; i++) {
+      const g = (first + i) % groupCount
+      if (this.#count(g, 'freeInodes') === 0) continue
+      const buf = yield* this.cache.get(this.inodeBitmap(g))
+      const bit = nextClear(buf.data, g === 0 ? this.geo.firstIno - 1 : 0, inodesPerGroup)
+      if (bit >= inodesPerGroup) continue
+      fillBits(buf.data, bit, 1, 1)
+      this.cache.markDirty(buf)
+      this.#add(g, 'freeInodes', -1)
+      if (isDirectory) this.#add(g, 'usedDirs', 1)
+      return g * inodesPerGroup + bit + 1
+    }
+    return yield* raise('ENOSPC', 'ENOSPC.inodes')
+  }
+
+  #groupForDirectory(): number {
+    const average = Math.floor(this.freeInodes / this.geo.groupCount)
+    let best = 0
+    let most = -1
+    for (let g = 0; g < this.geo.groupCount; g++) {
+      if (this.#count(g, 'freeInodes') < average || this.#count(g, 'freeBlocks') <= most) continue
+      best = g
+      most = this.#count(g, 'freeBlocks')
+    }
+    return best
+  }
+
+  #groupForFile(near: number): number {
+    for (let i = 0; i < this.geo.groupCount; i++) {
+      const g = (near + i) % this.geo.groupCount
+      if (this.#count(g, 'freeInodes') > 0 && this.#count(g, 'freeBlocks') > 0) return g
+    }
+    return near
+  }
+
+  /** Give inode `ino` back. @throws Error if it is free already */
+  *freeIno(ino: number, isDirectory: boolean): Kernel<void, 'EIO'> {
+    const g = Math.floor((ino - 1) / this.geo.inodesPerGroup)
+    const bit = (ino - 1) % this.geo.inodesPerGroup
+    const buf = yield* this.cache.get(this.inodeBitmap(g))
+    if (!isSet(buf.data, bit)) throw new Error(`free of inode ${ino}, which is free`)
+    fillBits(buf.data, bit, 1, 0)
+    this.cache.markDirty(buf)
+    this.#add(g, 'freeInodes', 1)
+    if (isDirectory) this.#add(g, 'usedDirs', -1)
+  }
+
+  /** Inode `ino`, in use already, is a directory. */
+  countDirectory(ino: number): void {
+    this.#add(Math.floor((ino - 1) / this.geo.inodesPerGroup), 'usedDirs', 1)
+  }
+
+  /** Is inode `ino` in use by the bitmap? */
+  *inoInUse(ino: number): Kernel<boolean, 'EIO'> {
+    const buf = yield* this.cache.get(this.inodeBitmap(Math.floor((ino - 1) / this.geo.inodesPerGroup)))
+    return isSet(buf.data, (ino - 1) % this.geo.inodesPerGroup)
+  }
+
+  // --- writing ----------------------------------------------------------------------------------------------------
+
+  /** The superblock was changed by hand. */
+  touch(): void {
+    this.#dirty = true
+  }
+
+  /** Write superblock and descriptors, and then all that is dirty. Nothing is written if nothing changed. */
+  *sync(): Kernel<void, 'EIO'> {
+    if (this.#dirty || this.cache.dirtyBlocks > 0) {
+      const nrs = this.#ownBlocks()
+      yield* this.cache.ensure(() => nrs)
+      this.#dirty = false
+      this.sb.writeUInt32LE(this.freeBlocks, SB.freeBlocks)
+      this.sb.writeUInt32LE(this.freeInodes, SB.freeInodes)
+      this.sb.writeUInt32LE(this.seconds, SB.wtime)
+      const { blockSize } = this.geo
+      this.cache.store(nrs[0]!, this.sb, SB_POS % blockSize)
+      for (let i = 1; i < nrs.length; i++) {
+        this.cache.store(nrs[i]!, this.descs.subarray((i - 1) * blockSize, i * blockSize))
+      }
+    }
+    yield* this.cache.flush()
+  }
+
+  #ownBlocks(): BlockNr[] {
+    return Array.from({ length: 1 + this.geo.descBlocks }, (_, i) => this.geo.firstDataBlock + i)
+  }
+}
