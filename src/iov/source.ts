@@ -1,12 +1,13 @@
 /**
  * WriteSource: where the bytes of a write(2) come from, as the pipeline sees it.
  *
- * Two ways to copy, as in the kernel: *atomic* with faults disabled, under a folio lock, which stops byte-exactly at the
- * first page that is not present; and *faulting*, with no lock held, which brings pages in as it goes. `faultIn` brings
- * pages in beforehand. Offsets `at` count from the start of the source.
+ * Two ways to copy, as in the kernel: *atomic* with faults disabled, under a folio lock, which stops byte-exactly at
+ * the first page that is not present; and *faulting*, with no lock held, which brings pages in as it goes. `faultIn`
+ * brings pages in beforehand. Offsets `at` count from the start of the source.
  * Source: fault_in_iov_iter_readable and copy_folio_from_iter_atomic, lib/iov_iter.c.
  */
 import type { Kernel } from '../kernel/kernel.ts'
+import type { PageVec } from '../kernel/page-vec.ts'
 
 /** Bytes to be written. */
 export interface WriteSource {
@@ -22,6 +23,8 @@ export interface WriteSource {
   copyAtomic(target: Buffer, start: number, at: number, n: number): number
   /** Copy up to `n` bytes, faulting pages in on the way. @returns bytes copied; short only at an unreadable page */
   copyFaulting(target: Buffer, start: number, at: number, n: number): Kernel<number>
+  /** Optional: the memory itself, not a copy, as far as it can be reached now; for designs that take pages. */
+  pageVec?(at: number, n: number): PageVec
 }
 
 /** A source that is plain memory, all of it present. Reusable: `set` points it elsewhere, nothing is allocated. */
