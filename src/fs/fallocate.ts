@@ -7,7 +7,7 @@
  */
 import { type Kernel, raise } from '../kernel/kernel.ts'
 import { PAGE, roundDown, roundUp } from '../kernel/units.ts'
-import { DIRTY } from '../pagecache/folio.ts'
+import { UPTODATE } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, MAPPED, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
@@ -25,11 +25,16 @@ export function* fallocate(
 ): Kernel<void, FallocateError> {
   if (mode !== 'punch' && !fs.format.hasUnwritten) return yield* raise('EOPNOTSUPP', 'EOPNOTSUPP.fallocate')
   if (pos + len > fs.format.maxBytes) return yield* raise('EFBIG', 'EFBIG.fallocate')
-  yield* fs.writeBack(k, inode, pos, pos + len)
+  // A hole that reaches over the end takes the last page whole (ext4_punch_hole).
+  const size = k.size(inode)
+  const bytes = mode === 'punch' && pos + len > size ? Math.max(0, roundUp(size, PAGE) - pos) : len
+  if (bytes === 0) return
+  yield* fs.writeBack(k, inode, pos, pos + bytes)
   yield* k.acquire(inode.invalidateLock)
   try {
-    if (mode !== 'allocate' && mode !== 'keep-size') yield* zeroRange(k, fs, inode, mode === 'punch', pos, len)
+    if (mode !== 'allocate' && mode !== 'keep-size') yield* zeroRange(k, fs, inode, mode === 'punch', pos, bytes)
     if (mode !== 'punch') yield* allocateRange(k, fs, inode, pos, len)
+    yield* fs.trimMap(inode)
     if ((mode === 'allocate' || mode === 'zero') && pos + len > k.size(inode)) {
       k.extended(inode, k.size(inode), pos + len)
       inode.size = pos + len
@@ -82,7 +87,7 @@ function* allocateRange(
 
 /**
  * The next data or hole at or after `pos`, in bytes; the end of the file is a hole. Raises ENXIO past the end, or for data
- * where none is left. Unwritten and delayed blocks are data where the cache holds dirty bytes for them.
+ * where none is left. An unwritten block is data where the cache holds it uptodate, even if it was only read (mapping_seek_hole_data).
  */
 export function* seekHoleData(
   k: Verbs, fs: FileSystem, inode: Inode, pos: number, want: 'hole' | 'data',
@@ -94,22 +99,22 @@ export function* seekHoleData(
   const end = Math.ceil(size / block)
   for (let b = Math.floor(pos / block); b < end; b += e.n) {
     fs.lookupInto(k, inode, b, end - b, e)
-    if (e.state === UNWRITTEN) e.n = sameDirt(k, inode, b, e.n, block)
-    const data = e.state === MAPPED || e.state === DELALLOC || (e.state === UNWRITTEN && isDirty(k, inode, b * block))
+    if (e.state === UNWRITTEN) e.n = sameInCache(k, inode, b, e.n, block)
+    const data = e.state === MAPPED || e.state === DELALLOC || (e.state === UNWRITTEN && isCached(k, inode, b * block))
     if (data === (want === 'data')) return Math.max(pos, b * block)
   }
   return want === 'hole' ? size : yield* raise('ENXIO', 'ENXIO.data')
 }
 
-/** How many blocks from `b` on are like the first: dirty in the cache, or not. */
-const sameDirt = (k: Verbs, inode: Inode, b: number, n: number, block: number): number => {
-  const dirty = isDirty(k, inode, b * block)
+/** How many blocks from `b` on are like the first: uptodate in the cache, or not. */
+const sameInCache = (k: Verbs, inode: Inode, b: number, n: number, block: number): number => {
+  const cached = isCached(k, inode, b * block)
   let i = 1
-  while (i < n && isDirty(k, inode, (b + i) * block) === dirty) i++
+  while (i < n && isCached(k, inode, (b + i) * block) === cached) i++
   return i
 }
 
-const isDirty = (k: Verbs, inode: Inode, pos: number): boolean => {
+const isCached = (k: Verbs, inode: Inode, pos: number): boolean => {
   const f = k.peekFolio(inode.pages!, Math.floor(pos / PAGE))
-  return f !== null && (f.bits(pos - f.pos) & DIRTY) !== 0
+  return f !== null && (f.bits(pos - f.pos) & UPTODATE) !== 0
 }

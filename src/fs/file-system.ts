@@ -279,6 +279,13 @@ export class FileSystem {
     if (freed._tag === 'Left') this.lostBlocks += n
   }
 
+  /** Free the map blocks that a merge of extents left over. */
+  *trimMap(inode: Inode): Kernel<void> {
+    if (this.format.mapBlocks(inode) === 0) return
+    yield* this.#shrink(inode)
+    this.#settleOwed(inode, null)
+  }
+
   *#shrink(inode: Inode): Kernel<void> {
     yield* attempt(() => this.format.shrinkMap(inode))
   }

@@ -165,6 +165,7 @@ function* finishIo(k: Verbs, fs: FileSystem, inode: Inode, io: Io): Kernel<Errno
   if (blocks > 0) {
     yield* k.acquire(inode.mapLock)
     fs.convert(k, inode, io.pos / fs.blockSize, blocks)
+    yield* fs.trimMap(inode)
     k.release(inode.mapLock)
     const end = Math.min(io.pos + blocks * fs.blockSize, k.size(inode))
     if (end > inode.diskSize) {

@@ -7,6 +7,7 @@
  */
 import { type Either, isLeft, map, right } from 'fp-ts/lib/Either.js'
 import type { Posix } from '../fs/posix.ts'
+import type { WriteSource } from '../iov/source.ts'
 import type { Errno } from '../kernel/errno.ts'
 import type { Operation } from './workload/operation.ts'
 import { fillPayload } from './workload/payload.ts'
@@ -59,6 +60,12 @@ export class Replayer {
       case 'mmap-write': return this.#store(op.fd, op.off, op.len, index)
       default: return this.#name(op)
     }
+  }
+
+  /** A write from any source on a descriptor of the workload, at `off` or at the file position. */
+  writeFrom(fd: number, source: WriteSource, off?: number): Outcome {
+    const at = this.#fd(fd)
+    return off === undefined ? this.posix.writeFrom(at, source) : this.posix.pwriteFrom(at, source, off)
   }
 
   /** Close what the workload left open. */
