@@ -21,6 +21,9 @@ export class Write {
   stable = false
   /** Bytes accepted so far; what write(2) returns in the end. */
   done = 0
+  /** Turns of the loop since `done` last moved, and where it was then; for `Verbs.turn`. */
+  turns = 0
+  turnDone = -1
   /** The folios of the batch, in order, all locked. */
   readonly batch: Folio[] = []
   /** Bytes accepted into each folio of the batch. */
@@ -40,6 +43,8 @@ export class Write {
     this.append = append
     this.stable = stable
     this.done = 0
+    this.turns = 0
+    this.turnDone = -1
     return this
   }
 }
