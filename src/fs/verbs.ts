@@ -19,15 +19,12 @@ const TURNS_WITHOUT_PROGRESS = 1000
 
 /** What a write may do, below the strategies. */
 export class Verbs extends PageVerbs {
-  #turns = 0
-  #lastDone = -1
-
   /** Called once a turn of the loop. @throws Error when a write turns without progress */
   turn(w: Write): void {
-    this.#turns = w.done === this.#lastDone ? this.#turns + 1 : 0
-    this.#lastDone = w.done
-    if (this.#turns > TURNS_WITHOUT_PROGRESS) {
-      throw new Error(`livelock: write of ${w.len} bytes at ${w.pos} stays at ${w.done} after ${this.#turns} turns`)
+    w.turns = w.done === w.turnDone ? w.turns + 1 : 0
+    w.turnDone = w.done
+    if (w.turns > TURNS_WITHOUT_PROGRESS) {
+      throw new Error(`livelock: write of ${w.len} bytes at ${w.pos} stays at ${w.done} after ${w.turns} turns`)
     }
   }
 
@@ -108,7 +105,7 @@ export class Verbs extends PageVerbs {
 
   /** The short-copy rule: into a folio that is not uptodate nothing may be accepted; zeros would appear (Piggin 2006). */
   rejects(f: Folio, _off: number, _n: number): boolean {
-    return !f.uptodate
+    return !f.uptodate || f.edgesOnly
   }
 
   // --- after the copy: cannot fail ---------------------------------------------------------------------------------

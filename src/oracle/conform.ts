@@ -105,11 +105,12 @@ const compare = (
 ): Difference[] => {
   const out: Difference[] = []
   const replayer = new Replayer(session.posix)
-  let unwritten = false
+  const seen: Seen = { fallocated: false, torn: false }
   for (const [i, op] of ops.entries()) {
-    unwritten ||= op.op === 'fallocate' && op.mode !== 'punch'
+    seen.fallocated ||= op.op === 'fallocate' && op.mode !== 'punch'
+    seen.torn ||= 'readable' in op && op.readable < op.len
     const mine = answer(replayer, op, i)
-    const found = compareAnswers(i, op, mine, theirs.answers[i]!, kernel, unwritten) ?? failedExtension(i, op, mine, session.posix, ops, kernel)
+    const found = compareAnswers(i, op, mine, theirs.answers[i]!, kernel, seen) ?? failedExtension(i, op, mine, session.posix, ops, kernel)
     if (found === null) continue
     out.push(found)
     if (found.rule !== null && PARTS.has(found.rule)) return out
@@ -148,15 +149,23 @@ const torn = (replayer: Replayer, op: Extract<KernelOperation, { readonly readab
 /** Rules after which both arms have legally gone different ways. */
 const PARTS = new Set(['short-copy', 'enospc', 'cow-enospc', 'efault-moves-size'])
 
+/** What the sequence did so far. */
+interface Seen {
+  /** An fallocate that leaves unwritten blocks. */
+  fallocated: boolean
+  /** A write whose source was not all readable. */
+  torn: boolean
+}
+
 const compareAnswers = (
-  at: number, op: KernelOperation, ours: Answer, theirs: Answer, kernel: KernelName, unwritten: boolean,
+  at: number, op: KernelOperation, ours: Answer, theirs: Answer, kernel: KernelName, seen: Seen,
 ): Difference | null => {
   const told = (a: Answer): string => (a.ret < 0 ? (a.errno ?? 'error') : String(a.ret))
   if (ours.ret === theirs.ret && ours.errno === theirs.errno) {
     if (ours.data === undefined || theirs.data === undefined || ours.data.equals(theirs.data)) return null
     return difference(at, `${op.op}: bytes`, ours.data.toString('hex', 0, 16), theirs.data.toString('hex', 0, 16))
   }
-  return difference(at, op.op, told(ours), told(theirs), explain(op, ours, theirs, kernel, unwritten))
+  return difference(at, op.op, told(ours), told(theirs), explain(op, ours, theirs, kernel, seen))
 }
 
 /**
@@ -175,7 +184,7 @@ const failedExtension = (
 
 /** The rule that allows two answers to differ, or null. */
 const explain = (
-  op: KernelOperation, ours: Answer, theirs: Answer, kernel: KernelName, unwritten: boolean,
+  op: KernelOperation, ours: Answer, theirs: Answer, kernel: KernelName, seen: Seen,
 ): string | null => {
   const full = (a: Answer): boolean => a.errno === 'ENOSPC'
   if (op.op === 'write' || op.op === 'writev' || op.op === 'fallocate') {
@@ -187,7 +196,8 @@ const explain = (
     if (!('readable' in op) && (short(ours) || short(theirs))) return 'enospc'
   }
   if (op.op === 'lseek' && (kernel === 'xfs' || kernel === 'btrfs')) return 'hole-granularity'
-  if (op.op === 'lseek' && unwritten) return 'unwritten-in-cache'
+  if (op.op === 'lseek' && seen.fallocated) return 'unwritten-in-cache'
+  if (op.op === 'lseek' && seen.torn) return 'efault-zero-fills'
   return null
 }
 

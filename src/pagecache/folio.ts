@@ -84,6 +84,8 @@ export class Folio {
   /** Neighbours in the cache's list of folios, oldest first. */
   older: Folio | null = null
   newer: Folio | null = null
+  /** Some partly covered block counts as uptodate though only its edges are decided: a short copy must be rejected. */
+  edgesOnly = false
   /** For a private folio: the cached one that supplied its edges, pinned until the replacement. */
   old: Folio | null = null
   /** Wait for the lock. */

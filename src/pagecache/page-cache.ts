@@ -61,6 +61,7 @@ export class PageCache implements CacheTotals {
       f.locked = false
       f.writeback = false
       f.pins = 0
+      f.edgesOnly = false
       this.#ledger.pagesAllocated += f.pages
     }
     return f

@@ -224,6 +224,7 @@ export class PageVerbs {
   /** The partly covered blocks at the ends of [off, off + n) in a private folio count as decided: it inherits them. */
   markEdges(f: Folio, off: number, n: number): void {
     const block = 1 << f.blockShift
+    f.edgesOnly = true
     if (off % block !== 0) f.change(off, 1, UPTODATE, 0)
     if ((off + n) % block !== 0) f.change(off + n - 1, 1, UPTODATE, 0)
   }
