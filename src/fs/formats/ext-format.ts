@@ -187,6 +187,7 @@ export class ExtFormat implements Format {
       bytes.copy(this.volume.cache.fresh(run.start).data)
       inode.map.set(0, 1, MAPPED, run.start)
     }
+    extOf(inode).storedSeq = -1
     inode.symlink = target
     inode.size = bytes.length
     inode.diskSize = bytes.length

@@ -7,12 +7,15 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Either } from 'fp-ts/lib/Either.js'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
+import { Bio, submitAndWait } from '../../block/bio.ts'
 import { MemoryDevice } from '../../block/memory-device.ts'
 import type { Errno } from '../../kernel/errno.ts'
 import { type Kernel, run } from '../../kernel/kernel.ts'
-import { HOLE, MAPPED, type UNWRITTEN } from '../extent-map.ts'
+import { PageVec } from '../../kernel/page-vec.ts'
+import { type Extent, HOLE, isReal, MAPPED, type UNWRITTEN } from '../extent-map.ts'
 import { type Inode, S_IFREG } from '../inode.ts'
+import { accountBlocks } from './accounting.ts'
 import type { ExtFormat } from './ext-format.ts'
 import { mkfs, type MkfsOptions } from './mkfs.ts'
 import { type MountOptions, mountFormat } from './mount.ts'
@@ -44,9 +47,10 @@ export const scratch = (): string => {
 }
 
 /** Run a tool of e2fsprogs. @returns its exit code and what it said */
-export const tool = (name: string, ...args: string[]): { code: number | null; out: string } => {
-  const done = spawnSync(name, args, { encoding: 'utf8', maxBuffer: 64 * MIB, env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } })
-  return { code: done.status, out: `${done.stdout}${done.stderr}` }
+export const tool = (name: string, ...args: string[]): { code: number | null; out: string; err: string } => {
+  const env = { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }
+  const done = spawnSync(name, args, { encoding: 'utf8', maxBuffer: 64 * MIB, env })
+  return { code: done.status, out: done.stdout, err: done.stderr }
 }
 
 /** Write the device to a file. */
@@ -58,8 +62,8 @@ export const save = (device: MemoryDevice): string => {
 
 /** What e2fsck -fn has to say; '' if it is content. */
 export const fsck = (image: MemoryDevice | string): string => {
-  const { code, out } = tool('e2fsck', '-fn', typeof image === 'string' ? image : save(image))
-  return code === 0 ? '' : out
+  const { code, out, err } = tool('e2fsck', '-fn', typeof image === 'string' ? image : save(image))
+  return code === 0 ? '' : out + err
 }
 
 /** One debugfs command. */
@@ -77,8 +81,8 @@ export const foreign = (size: number, ...args: string[]): MemoryDevice => {
   const path = join(scratch(), 'foreign')
   writeFileSync(path, '')
   truncateSync(path, size)
-  const { code, out } = tool('mke2fs', '-q', '-F', ...args, path)
-  if (code !== 0) throw new Error(out)
+  const { code, err } = tool('mke2fs', '-q', '-F', ...args, path)
+  if (code !== 0) throw new Error(err)
   return MemoryDevice.of(readFileSync(path))
 }
 
@@ -105,10 +109,12 @@ export const create = (f: ExtFormat, name: string, mode = S_IFREG | 0o644): Inod
 }
 
 /** Place blocks under [lblk, lblk + n), as few extents as the allocator gives, each behind the one before it. */
-export const place = (f: ExtFormat, inode: Inode, lblk: number, n: number, state: typeof MAPPED | typeof UNWRITTEN = MAPPED) => {
+export const place = (
+  f: ExtFormat, inode: Inode, lblk: number, n: number, state: typeof MAPPED | typeof UNWRITTEN = MAPPED,
+): void => {
+  const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   for (let at = lblk; at < lblk + n; ) {
     ok(f.growMap(inode, at, lblk + n - at))
-    const e = { lblk: 0, n: 0, state: HOLE, pblk: 0 } as Parameters<Inode['map']['lookup']>[2]
     const goal = at > 0 && inode.map.lookup(at - 1, 1, e).pblk > 0 ? e.pblk + 1 : f.goalFor(inode)
     const got = ok(f.allocate(goal, lblk + n - at))
     inode.map.set(at, got.n, state, got.start)
@@ -120,4 +126,61 @@ export const place = (f: ExtFormat, inode: Inode, lblk: number, n: number, state
 export const finish = (f: ExtFormat, inode: Inode, size: number): void => {
   inode.size = inode.diskSize = size
   ok(f.writeInode(inode))
+}
+
+/** Punch [lblk, lblk + n). */
+export const punch = (f: ExtFormat, inode: Inode, lblk: number, n: number): void => {
+  const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+  for (let at = lblk; at < lblk + n; at += e.n) {
+    inode.map.lookup(at, lblk + n - at, e)
+    if (isReal(e.state)) ok(f.free({ start: e.pblk, n: e.n }))
+    if (e.state !== HOLE) inode.map.set(at, e.n, HOLE)
+  }
+  ok(f.shrinkMap(inode))
+}
+
+/** The real extents, to compare. */
+export const extentsOf = (inode: Inode): Extent[] => inode.map.extents.filter((e) => isReal(e.state)).map((e) => ({ ...e }))
+
+/** Write a tag into each real, written block of the file: 'ino:lblk'. */
+export const fill = (device: MemoryDevice, f: ExtFormat, inode: Inode): void => {
+  for (const e of inode.map.extents) {
+    for (let i = 0; i < e.n && e.state === MAPPED; i++) {
+      const bytes = Buffer.alloc(f.blockSize)
+      bytes.write(`${inode.ino}:${e.lblk + i}`)
+      ok(submitAndWait(device, new Bio('write', (e.pblk + i) * f.blockSize, PageVec.of(bytes))))
+    }
+  }
+}
+
+/** What a file that `fill` wrote must read as. */
+export const filled = (f: ExtFormat, inode: Inode): Buffer => {
+  const bytes = Buffer.alloc(inode.size)
+  for (const e of inode.map.extents) {
+    for (let i = 0; i < e.n && e.state === MAPPED; i++) bytes.write(`${inode.ino}:${e.lblk + i}`, (e.lblk + i) * f.blockSize)
+  }
+  return bytes
+}
+
+/**
+ * Unmount; e2fsck is content, the books add up, and a second mount reads the same map.
+ * @returns the path of the image
+ */
+export const judge = (device: MemoryDevice, f: ExtFormat, ...inodes: Inode[]): string => {
+  ok(f.unmount())
+  const image = save(device)
+  expect(fsck(image)).toBe('')
+  const again = mounted(device, { readOnly: true })
+  for (const inode of inodes) {
+    const read = ok(again.readInode(inode.ino))
+    ok(again.loadMap(read))
+    expect(extentsOf(read)).toEqual(extentsOf(inode))
+    expect(again.mapBlocks(read)).toBe(f.mapBlocks(inode))
+    expect(read.size).toBe(inode.size)
+  }
+  const sums = ok(accountBlocks(again))
+  expect(sums.problems).toEqual([])
+  expect(sums.used + sums.free).toBe(sums.total)
+  expect(again.freeBlocks).toBe(sums.free)
+  return image
 }
