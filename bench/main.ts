@@ -99,10 +99,11 @@ const ratios = (reference: readonly number[], mine: readonly number[]): Estimate
   estimate(reference.map((t, i) => t / mine[i]!))
 
 const report: Record<string, Record<string, Estimate>> = {}
-const contenders = [memoryCopy(FILE + MIB), memfs(), await zen(), ...strategies.map((s) => ours(s, 512 * MIB))]
+const contenders = [memoryCopy(FILE + MIB), memfs(), await zen(), ...strategies.map((s) => ours(s, 512 * MIB, s.copy === 'faulting' ? 0 : 9))]
 const byMemory = new Table({ head: ['ratio to memory copy', ...contenders.slice(1).map((c) => c.name)], style: { head: [] } })
 const byPeer = new Table({ head: ['reserve-allocate against', 'memfs', '@zenfs/core'], style: { head: [] } })
-console.log(`${cpus()[0]?.model ?? 'unknown cpu'}, node ${process.version}, ${rounds} rounds; 1.00 = as fast; [95 % interval]\n`)
+console.log(`${cpus()[0]?.model ?? 'unknown cpu'}, node ${process.version}, ${rounds} rounds; 1.00 = as fast; [95 % interval]`)
+console.log('ext4, 4 KiB blocks, folios up to 2 MiB; designs that replace whole folios (invalidate-*): 4 KiB folios\n')
 for (const w of works) {
   process.stderr.write(`${w.name} ...\n`)
   const times = race(contenders, w)

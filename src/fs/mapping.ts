@@ -79,6 +79,11 @@ export class Mapping {
     e.n = n
   }
 
+  /** Nothing is held, and all that was made was filled: there is nothing to settle. */
+  get settled(): boolean {
+    return this.reserved === 0 && this.reservedMap === 0 && (this.#madeCount === 0 || this.written === this.len)
+  }
+
   get madeCount(): number {
     return this.#madeCount
   }

@@ -79,7 +79,8 @@ function* writeMapping(k: Verbs, s: Strategy, w: Write, m: Mapping): Kernel<Turn
     if (!(e instanceof Failure)) throw e
     turn.errno = e.errno
   }
-  if (open) yield* s.end === undefined ? settle(k, w, m) : s.end(k, w, m)
+  if (open && s.end !== undefined) yield* s.end(k, w, m)
+  else if (open && !m.settled) yield* settle(k, w, m)
   return turn
 }
 
@@ -161,7 +162,8 @@ function* copyBatch(k: Verbs, s: Strategy, w: Write, from: number, end: number, 
     const f = w.batch[i]!
     const off = at - f.pos
     const n = Math.min(end, f.pos + f.size) - at
-    const c = s.copy === 'atomic' ? k.copyNow(w, f, off, at - w.pos, n) : yield* k.copy(w, f, off, at - w.pos, n, true)
+    const now = s.copy === 'atomic' || w.source.present
+    const c = now ? k.copyNow(w, f, off, at - w.pos, n) : yield* k.copy(w, f, off, at - w.pos, n, true)
     const a = c < n && k.rejects(f, off, n) ? 0 : c
     w.took.push(a)
     accepted += a

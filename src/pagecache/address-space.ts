@@ -9,7 +9,7 @@
  * anybody saw it, gets it once (claim I25).
  */
 import type { Errno } from '../kernel/errno.ts'
-import { DIRTY, type Folio } from './folio.ts'
+import type { Folio } from './folio.ts'
 
 const FAN = 512
 
@@ -192,11 +192,11 @@ export class AddressSpace {
     }
   }
 
-  /** Dirty folios that touch [first, last], by index. */
+  /** Dirty folios that touch [first, last], by index; costs the smaller of the range and the number of dirty folios. */
   dirtyInRange(first: number, last: number): Folio[] {
-    return this.dirty
-      .filter((f) => f.index <= last && f.index + f.pages > first && f.any(0, f.size, DIRTY))
-      .sort((a, b) => a.index - b.index)
+    if (last - first < this.dirty.length) return this.inRange(first, last).filter((f) => f.dirtySlot >= 0)
+    const touching = this.dirty.filter((f) => f.index <= last && f.index + f.pages > first)
+    return touching.sort((a, b) => a.index - b.index)
   }
 }
 

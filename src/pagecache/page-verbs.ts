@@ -167,6 +167,14 @@ export class PageVerbs {
     return null
   }
 
+  /** Lock a folio if it is free and still cached there. */
+  tryLock(f: Folio, space: AddressSpace): boolean {
+    if (f.locked || f.home !== space) return false
+    f.locked = true
+    this.ledger.locks++
+    return true
+  }
+
   *lockFolio(f: Folio): Kernel<void> {
     while (f.locked) yield f.lockOp
     f.locked = true

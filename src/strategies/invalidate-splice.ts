@@ -32,7 +32,7 @@ export function* pinOld(k: Verbs, w: Write, m: Mapping, pos: number, n: number):
   const index = Math.floor(pos / PAGE)
   const cached = k.peekFolio(w.pages, index)
   if (cached === null && pos % PAGE === 0 && n >= PAGE) return null
-  const old = yield* k.grabFolio(w.pages, index, 1, false)
+  const old = k.tryFolio(w.pages, index, false) ?? (yield* k.grabFolio(w.pages, index, 1, false))
   const off = pos - old.pos
   try {
     const bytes = Math.min(n, old.size - off)
@@ -73,7 +73,7 @@ export const invalidateSplice: Strategy<'ENOSPC', 'ENOMEM'> = {
       const f = w.batch[i]!
       const took = Math.min(w.took[i]!, stands - done)
       const off = from + done - f.pos
-      const cached = yield* lockCurrent(k, w, f)
+      const cached = f.old !== null && k.tryLock(f.old, w.pages) ? f.old : yield* lockCurrent(k, w, f)
       if (!fits(f, cached, took)) {
         // Another folio took the place since its edges were taken: this one comes too late.
         if (cached !== null) k.unlockFolio(cached)

@@ -53,7 +53,7 @@ export const reserveAllocate: Strategy<'ENOSPC' | 'ENOMEM', never> = {
   *begin(k, w, m) {
     const block = w.fs.blockSize
     const blocks = unitsTouched(m.pos, Math.min(m.len, MAX_EXTENT_BYTES), block)
-    yield* k.acquire(w.inode.mapLock)
+    if (!k.tryAcquire(w.inode.mapLock)) yield* k.acquire(w.inode.mapLock)
     try {
       const e = w.fs.lookup(k, w.inode, m, Math.floor(m.pos / block), blocks)
       m.len = Math.min(m.len, (e.lblk + e.n) * block - m.pos)

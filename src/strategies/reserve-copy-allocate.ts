@@ -44,7 +44,7 @@ export const reserveCopyAllocate: Strategy<'ENOSPC', 'ENOMEM'> = {
     const block = w.fs.blockSize
     const first = Math.floor(m.pos / block)
     const end = first + unitsTouched(m.pos, m.len, block)
-    yield* k.acquire(w.inode.mapLock)
+    if (!k.tryAcquire(w.inode.mapLock)) yield* k.acquire(w.inode.mapLock)
     try {
       let holes = 0
       for (let b = first; b < end; ) {
@@ -60,6 +60,7 @@ export const reserveCopyAllocate: Strategy<'ENOSPC', 'ENOMEM'> = {
   },
 
   *commit(k, w, m, from, n) {
+    if (m.reserved === 0 && m.cookie === k.cookie(w.inode)) return n
     const block = w.fs.blockSize
     const first = Math.floor(from / block)
     const end = first + unitsTouched(from, n, block)
