@@ -3,11 +3,12 @@
  *
  * Interface:
  * - `get` returns the block's buffer and reads it at most once; `fresh` returns one of zeros and reads nothing;
- * - change `data`, then call `markDirty` before the next wait. A buffer is held only until the next wait: a flush may drop
- *   a clean one, and then another buffer is the truth. `markDirty` throws when that rule was broken;
+ * - change `data`, then call `markDirty` before the next wait. A buffer is held only until the next wait: a flush may
+ *   drop a clean one, and then another buffer is the truth. `markDirty` throws when that rule was broken;
  * - `ensure` makes several blocks resident at once, for code that changes them together without a wait between;
  * - `forget` when a block was freed: what it held will never be written;
- * - `flush` writes all that is dirty in ascending order, adjacent blocks as one bio. No cache flush is sent to the device.
+ * - `flush` writes all that is dirty in ascending order, adjacent blocks as one bio. No cache flush is sent to the
+ *   device.
  *
  * What a bio carries is a copy, so a block may change while its write is under way; it is dirty again then.
  * Source: xv6 kernel/bio.c for the size of it; sync_dirty_buffer and write_dirty_buffer of fs/buffer.c.
@@ -50,7 +51,9 @@ export class BufferCache {
   readonly #bufs = new Map<BlockNr, Buf>()
   readonly #dirty = new Set<Buf>()
 
-  constructor(device: BlockDevice, blockSize: number, { ledger, limit = 8192, readOnly = false }: BufferCacheOptions = {}) {
+  /** @param blockSize bytes */
+  constructor(device: BlockDevice, blockSize: number, options: BufferCacheOptions = {}) {
+    const { ledger, limit = 8192, readOnly = false } = options
     this.device = device
     this.blockSize = blockSize
     this.ledger = ledger ?? new Ledger()
@@ -81,7 +84,9 @@ export class BufferCache {
     return this.#bufs.get(nr) ?? this.#add({ nr, data, dirty: false })
   }
 
-  /** Make all of `nrs` resident at one time. `nrs` is asked again after every wait, for it may have changed. Raises EIO. */
+  /**
+   * Make all of `nrs` resident at one time. `nrs` is asked again after every wait, for it may have changed. Raises EIO.
+   */
   *ensure(nrs: () => readonly BlockNr[]): Kernel<void, 'EIO'> {
     for (;;) {
       const missing = nrs().filter((nr) => !this.#bufs.has(nr))

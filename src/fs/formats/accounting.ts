@@ -1,9 +1,10 @@
 /**
- * Accounting: who has which block, found by walking every inode. The second source of invariant I1, and the judge of I5.
+ * Accounting: who has which block, found by walking every inode. The second source of invariant I1, and the judge of
+ * I5.
  *
- * It reads the inode tables and maps through the metadata cache, so it sees what `writeInode` has written, synced or not; an
- * inode that is dirty in core is seen as it was. It believes neither the bitmaps (but for which inodes are in use) nor the
- * counters.
+ * It reads the inode tables and maps through the metadata cache, so it sees what `writeInode` has written, synced or
+ * not; an inode that is dirty in core is seen as it was. It believes neither the bitmaps (but for which inodes are in
+ * use) nor the counters.
  */
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
@@ -104,8 +105,9 @@ function* compareBitmaps(format: ExtFormat, owners: Owners): Kernel<void, 'EIO'>
     const start = groupStart(geo, g)
     for (let i = 0; i < groupBlocks(geo, g); i++) {
       const owner = owners.of[start + i]!
-      if (owner !== 0 && !isSet(data, i)) owners.say(`block ${start + i}: of ${ownerName(owner)} and free in the bitmap`)
-      if (owner === 0 && isSet(data, i)) owners.say(`block ${start + i}: in use in the bitmap and nobody's`)
+      const nr = start + i
+      if (owner !== 0 && !isSet(data, i)) owners.say(`block ${nr}: of ${ownerName(owner)} and free in the bitmap`)
+      if (owner === 0 && isSet(data, i)) owners.say(`block ${nr}: in use in the bitmap and nobody's`)
     }
   }
 }

@@ -43,7 +43,10 @@ export const fillBits = (map: Buffer, start: number, n: number, value: 0 | 1): v
   while (i < end) put(i++)
 }
 
-/** The first run of at least `want` clear bits in [from, end), cut to `want`; else the longest, the first of equals; else null. */
+/**
+ * The first run of at least `want` clear bits in [from, end), cut to `want`; else the longest, the first of equals;
+ * else null.
+ */
 export const findRun = (map: Buffer, from: number, end: number, want: number): BitRun | null => {
   let start = -1
   let longest = 0

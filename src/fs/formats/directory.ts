@@ -1,9 +1,9 @@
 /**
  * Directories: linear blocks of dirents, with an index in core that is built when a directory is first used.
  *
- * Interface: the functions behind the directory part of the port (format.ts). The caller holds the directory's rwsem, sees to
- * times and link counts, and checked that a name is new. A hashed directory (dir_index) is changed as a linear one, which
- * every block of it also is, and loses INDEX_FL, as the ext2 driver does.
+ * Interface: the functions behind the directory part of the port (format.ts). The caller holds the directory's rwsem,
+ * sees to times and link counts, and checked that a name is new. A hashed directory (dir_index) is changed as a linear
+ * one, which every block of it also is, and loses INDEX_FL, as the ext2 driver does.
  *
  * Source: fs/ext2/dir.c.
  */
@@ -19,7 +19,10 @@ import type { ExtFormat } from './ext-format.ts'
 import { extOf, FL_INDEX } from './inode-table.ts'
 import { INCOMPAT_FILETYPE } from './superblock.ts'
 
-/** File type byte of a dirent by mode (fs_ftype_to_dtype): 1 file, 2 directory, 3 char, 4 block, 5 fifo, 6 socket, 7 symlink. */
+/**
+ * File type byte of a dirent by mode (fs_ftype_to_dtype): 1 file, 2 directory, 3 char, 4 block, 5 fifo, 6 socket, 7
+ * symlink.
+ */
 const typeOf = (mode: number): number => {
   switch (mode & S_IFMT) {
     case S_IFREG: return 1
@@ -45,7 +48,9 @@ const placeOfBlock = (dir: Inode, i: number): BlockNr => {
 }
 
 /** Call `each` for every block with its records. */
-function* walk(f: ExtFormat, dir: Inode, each: (i: number, data: Buffer, records: Slot[]) => void): Kernel<void, 'EIO'> {
+function* walk(
+  f: ExtFormat, dir: Inode, each: (i: number, data: Buffer, records: Slot[]) => void,
+): Kernel<void, 'EIO'> {
   yield* f.loadMap(dir)
   for (let i = 0; i < blocksIn(f, dir); i++) {
     const nr = placeOfBlock(dir, i)
@@ -87,9 +92,11 @@ export function* lookupName(f: ExtFormat, dir: Inode, name: string): Kernel<numb
 }
 
 /** Add an entry, in the first block with room; a further block is placed if there is none. */
-export function* addName(f: ExtFormat, dir: Inode, name: string, ino: number, mode: number): Kernel<void, 'ENOSPC' | 'EIO'> {
+export function* addName(
+  f: ExtFormat, dir: Inode, name: string, ino: number, mode: number,
+): Kernel<void, 'ENOSPC' | 'EIO'> {
   const bytes = Buffer.from(name)
-  if (bytes.length === 0 || bytes.length > NAME_MAX) throw new RangeError(`name of ${bytes.length} bytes: the caller checks`)
+  if (bytes.length === 0 || bytes.length > NAME_MAX) throw new RangeError(`name of ${bytes.length} bytes`)
   const index = yield* indexOf(f, dir)
   if (index.find(name) !== undefined) throw new Error(`inode ${dir.ino} has an entry '${name}' already`)
   let i = index.blockFor(recordSize(bytes.length))

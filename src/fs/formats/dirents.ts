@@ -1,9 +1,9 @@
 /**
  * Dirents: the records of one directory block, and the index of a directory in core.
  *
- * A record is inode (4 bytes), rec_len (2), name length (1), file type (1), name, padding to 4. The records fill the block;
- * inode 0 is a free record. A removed record is joined to the one before it, or stays free at the start of its block.
- * Names are UTF-8; bytes that are none appear as U+FFFD.
+ * A record is inode (4 bytes), rec_len (2), name length (1), file type (1), name, padding to 4. The records fill the
+ * block; inode 0 is a free record. A removed record is joined to the one before it, or stays free at the start of its
+ * block. Names are UTF-8; bytes that are none appear as U+FFFD.
  *
  * Source: struct ext2_dir_entry_2 in fs/ext2/ext2.h; fs/ext2/dir.c.
  */

@@ -1,12 +1,12 @@
 /**
  * DiskMap: the blocks that the map of one inode occupies, and how the map is read from and stored into them.
  *
- * Two kinds, chosen by EXTENTS_FL of the inode: BlockMap (ext2-map.ts) and ExtentTree (ext4-map.ts). The extents in core are
- * the truth; a DiskMap only owns blocks and serialises. Life of a change: `grow` (may fail) -> the map in core changes ->
- * `fit` (corrects the number of blocks) -> all blocks resident -> `store` (plain).
+ * Two kinds, chosen by EXTENTS_FL of the inode: BlockMap (ext2-map.ts) and ExtentTree (ext4-map.ts). The extents in
+ * core are the truth; a DiskMap only owns blocks and serialises. Life of a change: `grow` (may fail) -> the map in core
+ * changes -> `fit` (corrects the number of blocks) -> all blocks resident -> `store` (plain).
  *
- * Blocks owned always suffice for the map in core, with one exception: splitting an extent without `grow` (a punch, a partial
- * conversion) may need one more block of an ExtentTree. `owed` counts it, and `fit` places it.
+ * Blocks owned always suffice for the map in core, with one exception: splitting an extent without `grow` (a punch, a
+ * partial conversion) may need one more block of an ExtentTree. `owed` counts it, and `fit` places it.
  */
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
@@ -22,7 +22,10 @@ export interface DiskMap {
   blocks(): BlockNr[]
   /** Read all extents, starting from the 60 bytes of i_block. Raises EIO if what is read is no map. */
   load(v: Volume, root: Buffer): Kernel<Extent[], 'EIO'>
-  /** Bound of the blocks to place until `delayed` blocks in `extents` delayed extents, all below block `end`, are real. O(1). */
+  /**
+   * Bound of the blocks to place until `delayed` blocks in `extents` delayed extents, all below block `end`, are real.
+   * O(1).
+   */
   owed(map: ExtentMap, delayed: number, extents: number, end: number): number
   /** Place the blocks for a further extent [lblk, lblk + n); all or none. @returns how many */
   grow(v: Volume, map: ExtentMap, lblk: number, n: number, goal: BlockNr): Kernel<number, 'ENOSPC' | 'EIO'>

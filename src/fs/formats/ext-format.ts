@@ -2,12 +2,13 @@
  * ExtFormat: ext2 and ext4 behind the format port (../format.ts).
  *
  * The two differ in one thing, the map (DiskMap); everything else is shared. What the port leaves open:
- * - Maps are changed under the inode's map lock, directories under their rwsem. `writeInode` waits first, until all that it
- *   writes is in core, and then writes without a wait: what lands in the cache is one state of the inode.
+ * - Maps are changed under the inode's map lock, directories under their rwsem. `writeInode` waits first, until all
+ *   that it writes is in core, and then writes without a wait: what lands in the cache is one state of the inode.
  * - After `shrinkMap` the bound `owed` may have grown by what was freed, at most.
- * - `owed` bounds the rest of the placing in any order. When a delayed extent is split, the bound of a block map is computed
- *   anew and may come out larger; what was reserved before, less what was placed, remains enough.
- * - A block map cannot say *unwritten*. The first `growMap` of a block-mapped file of ext4 therefore makes an extent tree of it.
+ * - `owed` bounds the rest of the placing in any order. When a delayed extent is split, the bound of a block map is
+ *   computed anew and may come out larger; what was reserved before, less what was placed, remains enough.
+ * - A block map cannot say *unwritten*. The first `growMap` of a block-mapped file of ext4 therefore makes an extent
+ *   tree of it.
  * - Orphans are kept in core only, as the kernel does without a journal.
  */
 import { type Kernel, raise } from '../../kernel/kernel.ts'
@@ -172,12 +173,13 @@ export class ExtFormat implements Format {
   *#readSymlink(inode: Inode): Kernel<void, 'EIO'> {
     yield* this.loadMap(inode)
     const first = inode.map.extents[0]
-    if (first === undefined || first.lblk !== 0 || inode.size > this.blockSize) return yield* raise('EIO', 'EIO.symlink')
+    if (first?.lblk !== 0 || inode.size > this.blockSize) return yield* raise('EIO', 'EIO.symlink')
     inode.symlink = (yield* this.volume.cache.get(first.pblk)).data.toString('utf8', 0, inode.size)
   }
 
   /**
-   * Give a new symlink its target: in the inode if it has less than 60 bytes, else in a block. The caller checked the length.
+   * Give a new symlink its target: in the inode if it has less than 60 bytes, else in a block. The caller checked the
+   * length.
    */
   *initSymlink(inode: Inode, target: string): Kernel<void, 'ENOSPC' | 'EIO'> {
     const bytes = Buffer.from(target)
@@ -213,7 +215,7 @@ export class ExtFormat implements Format {
 
   #storeMap(inode: Inode, ext: ExtInode): void {
     if (inode.symlink !== null && inode.map.realBlocks === 0) {
-      if (Buffer.byteLength(inode.symlink) >= MAP_BYTES) throw new Error(`symlink ${inode.ino}: initSymlink was not called`)
+      if (Buffer.byteLength(inode.symlink) >= MAP_BYTES) throw new Error(`symlink ${inode.ino}: without initSymlink`)
       ext.disk = null
       ext.flags &= ~FL_EXTENTS
       this.#root(ext).fill(0).write(inode.symlink)
@@ -321,7 +323,9 @@ export class ExtFormat implements Format {
   }
 }
 
-/** What the map reaches, cut to what i_blocks can count without huge_file (ext4_max_size), and to 2 GiB in revision 0. */
+/**
+ * What the map reaches, cut to what i_blocks can count without huge_file (ext4_max_size), and to 2 GiB in revision 0.
+ */
 const maxFileBytes = (volume: Volume, extents: boolean): number => {
   const { blockSize, roCompat } = volume.geo
   if (volume.sb.readUInt32LE(SB.revision) === 0) return 2 ** 31 - 1

@@ -2,9 +2,10 @@
  * BlockMap: 12 direct pointers, then one indirect, one double and one triple indirect tree (ext2; files of ext4 without
  * EXTENTS_FL).
  *
- * With p pointers in a block, a tree of level L that begins at file block `first` covers p^L blocks. Which indirect blocks a
- * file needs is a function of its extents, so an indirect block is known by (level, first); the map in core holds the rest.
- * An indirect block without pointers is legal, so blocks placed ahead of an extent may be stored at any time.
+ * With p pointers in a block, a tree of level L that begins at file block `first` covers p^L blocks. Which indirect
+ * blocks a file needs is a function of its extents, so an indirect block is known by (level, first); the map in core
+ * holds the rest. An indirect block without pointers is legal, so blocks placed ahead of an extent may be stored at any
+ * time.
  *
  * Source: fs/ext2/inode.c (ext2_block_to_path), fs/ext4/indirect.c.
  */
@@ -22,7 +23,8 @@ const LEVELS = 3
 export const maxBlocks = (p: number): number => DIRECT + p + p ** 2 + p ** 3
 
 /** First file block below the root pointer of the tree of `level`. */
-const rootFirst = (p: number, level: number): number => (level === 1 ? DIRECT : level === 2 ? DIRECT + p : DIRECT + p + p * p)
+const rootFirst = (p: number, level: number): number =>
+  level === 1 ? DIRECT : level === 2 ? DIRECT + p : DIRECT + p + p * p
 
 /** How many indirect blocks of each level a file without holes up to block `end` has, summed. */
 export const denseIndirect = (p: number, end: number): number => {
@@ -99,8 +101,8 @@ export class BlockMap implements DiskMap {
   // --- space -------------------------------------------------------------------------------------------------------
 
   /**
-   * Extents of n blocks touch at most 1 + (n + s - 2) / s trees of s blocks each, and never more than n; a whole dense file
-   * up to the end is a bound, too. Blocks owned are part of the dense tree up to `#grownTo`.
+   * Extents of n blocks touch at most 1 + (n + s - 2) / s trees of s blocks each, and never more than n; a whole dense
+   * file up to the end is a bound, too. Blocks owned are part of the dense tree up to `#grownTo`.
    */
   owed(map: ExtentMap, delayed: number, extents: number, end: number): number {
     if (delayed === 0 || end <= DIRECT) return 0
@@ -170,10 +172,12 @@ export class BlockMap implements DiskMap {
       const first = Math.floor(key / 4)
       const step = this.#p ** (level - 1)
       if (level === 1) stored += this.#pointers(map, first, this.#p, block)
-      else for (let i = 0; i < this.#p; i++) block.writeUInt32LE(this.#blocks.get((first + i * step) * 4 + level - 1) ?? 0, i * 4)
+      for (let i = 0; i < this.#p && level > 1; i++) {
+        block.writeUInt32LE(this.#blocks.get((first + i * step) * 4 + level - 1) ?? 0, i * 4)
+      }
       v.cache.store(nr, block)
     }
-    if (stored !== map.realBlocks) throw new Error(`block map holds ${stored} of ${map.realBlocks} blocks: growMap was not called`)
+    if (stored !== map.realBlocks) throw new Error(`block map holds ${stored} of ${map.realBlocks} blocks: no growMap`)
   }
 
   /** Write the pointers of [first, first + n) into `out`. @returns how many are not zero */
@@ -182,7 +186,7 @@ export class BlockMap implements DiskMap {
     let set = 0
     for (let i = 0; i < n; i += e.n) {
       map.lookup(first + i, n - i, e)
-      if (e.state === UNWRITTEN) throw new Error(`unwritten extent at block ${e.lblk} of a block map, which cannot say so`)
+      if (e.state === UNWRITTEN) throw new Error(`unwritten extent at block ${e.lblk} of a block map`)
       const pblk = isReal(e.state) ? e.pblk : 0
       for (let j = 0; j < e.n; j++) out.writeUInt32LE(pblk === 0 ? 0 : pblk + j, (i + j) * 4)
       if (pblk !== 0) set += e.n

@@ -1,13 +1,14 @@
 /**
  * ExtentTree: the extents of an ext4 inode on disk.
  *
- * 4 entries in the inode, then leaves of (block size - 12) / 12 entries, then index levels until 4 entries are enough. The
- * tree owns its blocks level by level; `store` packs the extents in core into the leaves from left to right, such that
- * every block owned has at least one entry. The shape is *packed* when each index level is as small as the level below allows.
- * A tree that another system wrote may be shaped otherwise: it is read as it is, kept while the map does not change, and
- * brought into a packed shape, out of its own blocks first, by the next `grow`, `shrink` or `fit`.
+ * 4 entries in the inode, then leaves of (block size - 12) / 12 entries, then index levels until 4 entries are enough.
+ * The tree owns its blocks level by level; `store` packs the extents in core into the leaves from left to right, such
+ * that every block owned has at least one entry. The shape is *packed* when each index level is as small as the level
+ * below allows. A tree that another system wrote may be shaped otherwise: it is read as it is, kept while the map does
+ * not change, and brought into a packed shape, out of its own blocks first, by the next `grow`, `shrink` or `fit`.
  *
- * An extent on disk has at most 32768 blocks, an unwritten one 32767; longer ones are cut. Delayed extents are never written.
+ * An extent on disk has at most 32768 blocks, an unwritten one 32767; longer ones are cut. Delayed extents are never
+ * written.
  *
  * Source: fs/ext4/ext4_extents.h, fs/ext4/extents.c; Documentation/filesystems/ext4/ifork.rst.
  */
@@ -205,7 +206,7 @@ export class ExtentTree implements DiskMap {
         above.writeUInt32LE(nr, i * ENTRY + 4)
         at += n
       }
-      if (at !== level.count) throw new Error(`extent tree: ${level.count} entries in ${nrs.length} blocks at depth ${depth}`)
+      if (at !== level.count) throw new Error(`extent tree: ${level.count} entries in ${nrs.length} blocks`)
       level = { keys: above, count: nrs.length }
     }
     if (level.count > ROOT_ENTRIES) throw new Error(`extent tree: ${level.count} entries in the inode`)

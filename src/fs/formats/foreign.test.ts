@@ -1,5 +1,7 @@
 /** Images that mke2fs made: mounted, changed, and still in order. */
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync, writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MemoryDevice } from '../../block/memory-device.ts'
@@ -8,8 +10,8 @@ import { accountBlocks } from './accounting.ts'
 import { ExtentTree } from './ext4-map.ts'
 import { extOf, FL_EXTENTS, FL_INDEX } from './inode-table.ts'
 import {
-  create, debugfs, dump, extentsOf, fill, filled, finish, foreign, judge, made, MIB, mounted, ok, place, punch, save, scratch,
-  tool,
+  create, debugfs, dump, extentsOf, fill, filled, finish, foreign, judge, made, MIB, mounted, ok, place, punch, save,
+  scratch, tool,
 } from './judges.test-util.ts'
 
 const ext4 = ['-t', 'ext4', '-O', '^has_journal,^metadata_csum,^64bit']

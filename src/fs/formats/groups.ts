@@ -1,10 +1,10 @@
 /**
  * Volume: superblock, group descriptors and bitmaps in core; which blocks and inodes are free.
  *
- * Allocation of blocks, in this order: (1) the run at the goal, if the goal is free; (2) the first run that is long enough,
- * forward in the goal's group, then in the next groups around, at last in the goal's group from its start; (3) the longest
- * run of the first group that has any. Groups that are known to have no such run are not searched.
- * Inodes: a directory goes to the group with the most free blocks among those with at least an average share of free inodes
+ * Allocation of blocks, in this order: (1) the run at the goal, if the goal is free; (2) the first run that is long
+ * enough, forward in the goal's group, then in the next groups around, at last in the goal's group from its start; (3)
+ * the longest run of the first group that has any. Groups that are known to have no such run are not searched. Inodes:
+ * a directory goes to the group with the most free blocks among those with at least an average share of free inodes
  * (find_group_dir of fs/ext2/ialloc.c); a file to its parent's group, else to the next that has an inode and a block.
  *
  * Bitmaps are read when first needed. Counters in the descriptors are the truth; the superblock's are their sums.
@@ -125,7 +125,10 @@ export class Volume {
     return yield* this.#take(g, from, n > 0 ? n : want, n > 0 ? n : want)
   }
 
-  /** Take the first run of `want` clear bits of group `g` from bit `from` on, or the longest if that is at least `least`. */
+  /**
+   * Take the first run of `want` clear bits of group `g` from bit `from` on, or the longest if that is at least
+   * `least`.
+   */
   *#take(g: number, from: number, want: number, least: number): Kernel<Run | null, 'EIO'> {
     const buf = yield* this.cache.get(this.blockBitmap(g))
     const run = findRun(buf.data, from, groupBlocks(this.geo, g), want)
@@ -158,8 +161,8 @@ export class Volume {
   }
 
   /**
-   * Overwrite blocks that are about to be free, so that whoever reads them as data is found out. While their bits are still
-   * set, so that no new owner can be hit. An instrument, not a cost: not counted, and a failure changes nothing.
+   * Overwrite blocks that are about to be free, so that whoever reads them as data is found out. While their bits are
+   * still set, so that no new owner can be hit. An instrument, not a cost: not counted, and a failure changes nothing.
    */
   *#poison(start: BlockNr, n: number): Kernel<void> {
     const { blockSize } = this.geo

@@ -1,9 +1,10 @@
 /**
  * The inode table: one inode as 128 or more bytes on disk.
  *
- * `ExtInode` is what hangs at `inode.format`: the bytes last read or written (fields that we do not know survive), the map's
- * blocks and the directory's index. Times are integer microseconds in core; 128-byte inodes keep whole seconds, larger ones
- * nanoseconds and years until 2446. i_blocks counts 512-byte units, blocks of the map and of extended attributes included.
+ * `ExtInode` is what hangs at `inode.format`: the bytes last read or written (fields that we do not know survive), the
+ * map's blocks and the directory's index. Times are integer microseconds in core; 128-byte inodes keep whole seconds,
+ * larger ones nanoseconds and years until 2446. i_blocks counts 512-byte units, blocks of the map and of extended
+ * attributes included.
  *
  * Source: struct ext4_inode in fs/ext4/ext4.h; Documentation/filesystems/ext4/inodes.rst.
  */
@@ -102,11 +103,15 @@ export const decodeInode = (v: Volume, inode: Inode, ext: ExtInode): void => {
   inode.mtime = readTime(raw, INODE.mtime, INODE.mtimeExtra)
   inode.size = raw.readUInt32LE(INODE.size) + (inode.isFile ? raw.readUInt32LE(INODE.sizeHigh) * 2 ** 32 : 0)
   inode.diskSize = inode.size
-  if (isShortSymlink(v, raw)) inode.symlink = raw.toString('utf8', INODE.map, INODE.map + Math.min(inode.size, MAP_BYTES))
-  else if (inode.isFile || inode.isDirectory || inode.isSymlink) ext.disk = diskMapFor(v, ext.flags)
+  if (isShortSymlink(v, raw)) {
+    inode.symlink = raw.toString('utf8', INODE.map, INODE.map + Math.min(inode.size, MAP_BYTES))
+  } else if (inode.isFile || inode.isDirectory || inode.isSymlink) ext.disk = diskMapFor(v, ext.flags)
 }
 
-/** Write what `inode` says into its bytes; i_block is the map's own business. i_blocks is kept unless the map is in core. */
+/**
+ * Write what `inode` says into its bytes; i_block is the map's own business. i_blocks is kept unless the map is in
+ * core.
+ */
 export const encodeInode = (v: Volume, inode: Inode, ext: ExtInode, counted: boolean): void => {
   const { raw } = ext
   raw.writeUInt16LE(inode.mode, INODE.mode)

@@ -3,7 +3,9 @@
  * Only tests import this file, so it may start processes.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Either } from 'fp-ts/lib/Either.js'
@@ -53,10 +55,19 @@ export const tool = (name: string, ...args: string[]): { code: number | null; ou
   return { code: done.status, out: done.stdout, err: done.stderr }
 }
 
-/** Write the device to a file. */
+const zeros = Buffer.alloc(65536)
+
+/** Write the device to a file; what is zero becomes a hole. */
 export const save = (device: MemoryDevice): string => {
   const path = join(scratch(), 'image')
-  writeFileSync(path, device.image())
+  const bytes = device.image()
+  const fd = openSync(path, 'w')
+  ftruncateSync(fd, bytes.length)
+  for (let pos = 0; pos < bytes.length; pos += zeros.length) {
+    const chunk = bytes.subarray(pos, pos + zeros.length)
+    if (chunk.compare(zeros, 0, chunk.length) !== 0) writeSync(fd, chunk, 0, chunk.length, pos)
+  }
+  closeSync(fd)
   return path
 }
 
@@ -140,7 +151,8 @@ export const punch = (f: ExtFormat, inode: Inode, lblk: number, n: number): void
 }
 
 /** The real extents, to compare. */
-export const extentsOf = (inode: Inode): Extent[] => inode.map.extents.filter((e) => isReal(e.state)).map((e) => ({ ...e }))
+export const extentsOf = (inode: Inode): Extent[] =>
+  inode.map.extents.filter((e) => isReal(e.state)).map((e) => ({ ...e }))
 
 /** Write a tag into each real, written block of the file: 'ino:lblk'. */
 export const fill = (device: MemoryDevice, f: ExtFormat, inode: Inode): void => {
@@ -157,7 +169,9 @@ export const fill = (device: MemoryDevice, f: ExtFormat, inode: Inode): void => 
 export const filled = (f: ExtFormat, inode: Inode): Buffer => {
   const bytes = Buffer.alloc(inode.size)
   for (const e of inode.map.extents) {
-    for (let i = 0; i < e.n && e.state === MAPPED; i++) bytes.write(`${inode.ino}:${e.lblk + i}`, (e.lblk + i) * f.blockSize)
+    for (let i = 0; i < e.n && e.state === MAPPED; i++) {
+      bytes.write(`${inode.ino}:${e.lblk + i}`, (e.lblk + i) * f.blockSize)
+    }
   }
   return bytes
 }

@@ -1,13 +1,13 @@
 /**
  * mkfs: a new ext2 or ext4 on a device.
  *
- * Revision 1 with filetype, sparse_super and large_file; ext4 adds extents and 256-byte inodes (extra_isize). No journal, no
- * checksums, no flex groups: each group holds, in this order, the copy of the superblock and the descriptors if it has one,
- * its block bitmap, inode bitmap, inode table, data. The root and lost+found are made. Nothing is random: without a uuid, one
- * is derived from `seed`.
+ * Revision 1 with filetype, sparse_super and large_file; ext4 adds extents and 256-byte inodes (extra_isize). No
+ * journal, no checksums, no flex groups: each group holds, in this order, the copy of the superblock and the
+ * descriptors if it has one, its block bitmap, inode bitmap, inode table, data. The root and lost+found are made.
+ * Nothing is random: without a uuid, one is derived from `seed`.
  *
- * Inode tables are not written but for the first inodes, so an image of many GiB is cheap on a device that reads as zeros; on
- * any other say `zeroTables`. Free data blocks are never written.
+ * Inode tables are not written but for the first inodes, so an image of many GiB is cheap on a device that reads as
+ * zeros; on any other say `zeroTables`. Free data blocks are never written.
  *
  * Source: mke2fs(8), e2fsprogs lib/ext2fs/initialize.c; kernel Documentation/filesystems/ext4/.
  */
@@ -66,11 +66,14 @@ export const planMkfs = (size: number, options: MkfsOptions): Either<string, Geo
   const totalBlocks = Math.floor(size / blockSize)
   if (totalBlocks >= 2 ** 32) return left(`mkfs: ${totalBlocks} blocks: at most 2^32 - 1 without the 64bit feature`)
   const geo = layOut(totalBlocks, blockSize, format, wanted)
-  return geo ?? left(`mkfs: ${size} bytes are too few for ${format} with blocks of ${blockSize}: give a larger device or fewer inodes`)
+  const small = `mkfs: ${size} bytes are too few for ${format} with blocks of ${blockSize}`
+  return geo ?? left(`${small}: give a larger device or fewer inodes`)
 }
 
 /** Choose groups and inodes; a last group that is too small is left out. Null if nothing fits. */
-const layOut = (total: number, blockSize: number, format: 'ext2' | 'ext4', inodes: number): Either<string, Geometry> | null => {
+const layOut = (
+  total: number, blockSize: number, format: 'ext2' | 'ext4', inodes: number,
+): Either<string, Geometry> | null => {
   const firstDataBlock = blockSize === 1024 ? 1 : 0
   const blocksPerGroup = 8 * blockSize
   const inodeSize = format === 'ext4' ? 256 : GOOD_OLD_INODE_SIZE
@@ -80,7 +83,9 @@ const layOut = (total: number, blockSize: number, format: 'ext2' | 'ext4', inode
     const unit = Math.max(8, perBlock)
     const wanted = Math.max(Math.ceil(inodes / groupCount), GOOD_OLD_FIRST_INO + 1)
     const inodesPerGroup = Math.ceil(wanted / unit) * unit
-    if (inodesPerGroup > 8 * blockSize) return left(`mkfs: ${inodes} inodes: at most ${8 * blockSize} in each of ${groupCount} groups`)
+    if (inodesPerGroup > 8 * blockSize) {
+      return left(`mkfs: ${inodes} inodes: at most ${8 * blockSize} in each of ${groupCount} groups`)
+    }
     const geo: Geometry = {
       blockSize, totalBlocks, firstDataBlock, blocksPerGroup, groupCount, inodesPerGroup, inodeSize,
       totalInodes: inodesPerGroup * groupCount,
@@ -99,7 +104,8 @@ const layOut = (total: number, blockSize: number, format: 'ext2' | 'ext4', inode
 }
 
 /** Blocks of metadata in group `g`. */
-const overheadOf = (geo: Geometry, g: number): number => (hasSuper(geo, g) ? 1 + geo.descBlocks : 0) + 2 + geo.tableBlocks
+const overheadOf = (geo: Geometry, g: number): number =>
+  (hasSuper(geo, g) ? 1 + geo.descBlocks : 0) + 2 + geo.tableBlocks
 
 /** Make the file system. Raises EINVAL if `planMkfs` says why not. */
 export function* mkfs(device: BlockDevice, options: MkfsOptions): Kernel<void, 'EIO' | 'EINVAL'> {

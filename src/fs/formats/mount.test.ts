@@ -1,6 +1,6 @@
 /** What is refused, and with which words; what a mount and an unmount write. */
 import { describe, expect, test } from 'vitest'
-import { Bio } from '../../block/bio.ts'
+import type { Bio } from '../../block/bio.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { MemoryDevice } from '../../block/memory-device.ts'
 import { run } from '../../kernel/kernel.ts'
@@ -34,7 +34,8 @@ describe('refused, with a reason', () => {
   })
   test('too short for a superblock, and shorter than the superblock says', () => {
     expect(refusal(Buffer.alloc(1024)).message).toMatch(/1024 bytes are too few/)
-    expect(refusal(image().subarray(0, 3 * MIB)).message).toMatch(/cut off: the superblock says 4194304 bytes, the device has 3145728/)
+    const short = image().subarray(0, 3 * MIB)
+    expect(refusal(short).message).toMatch(/cut off: the superblock says 4194304 bytes, the device has 3145728/)
   })
   test.each([
     [SB.revision, 2, /revision 2 is unknown/],
@@ -70,7 +71,8 @@ describe('refused, with a reason', () => {
       const bytes = image()
       bytes.writeUInt16LE(value & 0xffff, 2048 + at)
       if (at < 12) bytes.writeUInt32LE(value, 2048 + at)
-      expect(refusal(bytes)).toMatchObject({ errno: 'EUCLEAN', message: expect.stringMatching(/group 0: its descriptor .*; run e2fsck/) })
+      const message = expect.stringMatching(/group 0: its descriptor .*; run e2fsck/)
+      expect(refusal(bytes)).toMatchObject({ errno: 'EUCLEAN', message })
     }
   })
   test('a device that cannot be read', () => {
@@ -270,7 +272,10 @@ test('a device that fails while metadata is written: EIO, and the next sync writ
   const flaky: BlockDevice = {
     name: 'flaky',
     size: device.size,
-    submit: (bio: Bio) => (broken && bio.op === 'write' ? bio.complete({ bytes: 0, errno: 'EIO' }) : device.submit(bio)),
+    submit: (bio: Bio) => {
+      if (broken && bio.op === 'write') bio.complete({ bytes: 0, errno: 'EIO' })
+      else device.submit(bio)
+    },
   }
   const f = mounted(flaky as MemoryDevice)
   const file = create(f, 'file')

@@ -1,9 +1,9 @@
 /**
  * mountFormat: from a device to a Format, or one line that says why not.
  *
- * A mount that may write clears the VALID bit, counts itself and writes the superblock at once, so that a crash is seen as
- * one. The descriptors' counters are summed; a superblock whose sums are behind (a crash) is put right silently, as the
- * kernel does.
+ * A mount that may write clears the VALID bit, counts itself and writes the superblock at once, so that a crash is seen
+ * as one. The descriptors' counters are summed; a superblock whose sums are behind (a crash) is put right silently, as
+ * the kernel does.
  */
 import { type Either, left, right } from 'fp-ts/lib/Either.js'
 import { Bio, submitAndWait } from '../../block/bio.ts'
@@ -15,7 +15,8 @@ import { BufferCache } from '../buffer-cache.ts'
 import { ExtFormat } from './ext-format.ts'
 import { Volume } from './groups.ts'
 import {
-  DESC_SIZE, type Geometry, groupBlocks, type MountProblem, parseSuperblock, SB, SB_POS, SB_SIZE, STATE_ERROR, STATE_VALID,
+  DESC_SIZE, type Geometry, groupBlocks, type MountProblem, parseSuperblock, SB, SB_POS, SB_SIZE, STATE_ERROR,
+  STATE_VALID,
 } from './superblock.ts'
 
 /** What a mount may be told. */
@@ -41,7 +42,8 @@ export function* mountFormat(device: BlockDevice, options: MountOptions = {}): K
 
 function* tryMount(device: BlockDevice, options: MountOptions): Kernel<Either<MountProblem, ExtFormat>, 'EIO'> {
   if (device.size < SB_POS + SB_SIZE) {
-    return left({ errno: 'EINVAL', message: `${device.name}: ${device.size} bytes are too few for a superblock; make one with mkfs` })
+    const message = `${device.name}: ${device.size} bytes are too few for a superblock; make one with mkfs`
+    return left({ errno: 'EINVAL', message })
   }
   const sb = Buffer.alloc(SB_SIZE)
   yield* submitAndWait(device, new Bio('read', SB_POS, PageVec.of(sb)))
@@ -86,8 +88,9 @@ const checkDescriptors = (geo: Geometry, descs: Buffer): string | null => {
     const placed = inside(descs.readUInt32LE(at), 1) && inside(descs.readUInt32LE(at + 4), 1) &&
       inside(descs.readUInt32LE(at + 8), geo.tableBlocks)
     if (!placed) return `group ${g}: its descriptor points outside the file system`
-    if (descs.readUInt16LE(at + 12) > groupBlocks(geo, g)) return `group ${g}: its descriptor counts more free blocks than it has`
-    if (descs.readUInt16LE(at + 14) > geo.inodesPerGroup) return `group ${g}: its descriptor counts more free inodes than it has`
+    const [blocks, inodes] = [descs.readUInt16LE(at + 12), descs.readUInt16LE(at + 14)]
+    if (blocks > groupBlocks(geo, g)) return `group ${g}: its descriptor counts more free blocks than it has`
+    if (inodes > geo.inodesPerGroup) return `group ${g}: its descriptor counts more free inodes than it has`
   }
   return null
 }

@@ -1,11 +1,12 @@
 /**
  * The superblock of ext2 and ext4: 1024 bytes at byte 1024 of the device.
  *
- * `parseSuperblock` believes nothing: magic, revision, features, geometry and the device's size are checked before anything
- * else is read, and a refusal says in one line what is wrong and what to do. Features in the list below are understood;
- * any other bit is refused (a file system must not be written by who does not know what its bits mean).
+ * `parseSuperblock` believes nothing: magic, revision, features, geometry and the device's size are checked before
+ * anything else is read, and a refusal says in one line what is wrong and what to do. Features in the list below are
+ * understood; any other bit is refused (a file system must not be written by who does not know what its bits mean).
  *
- * Source: fs/ext4/ext4.h (struct ext4_super_block), fs/ext4/super.c (ext4_check_geometry), e2fsprogs lib/ext2fs/ext2_fs.h.
+ * Source: fs/ext4/ext4.h (struct ext4_super_block), fs/ext4/super.c (ext4_check_geometry), e2fsprogs
+ * lib/ext2fs/ext2_fs.h.
  */
 import { type Either, left, right } from 'fp-ts/lib/Either.js'
 
@@ -26,8 +27,9 @@ export const GOOD_OLD_INODE_SIZE = 128
 /** Byte offsets of the fields of the superblock that perform-write touches. */
 export const SB = {
   inodes: 0, blocks: 4, reserved: 8, freeBlocks: 12, freeInodes: 16, firstDataBlock: 20, logBlockSize: 24,
-  logClusterSize: 28, blocksPerGroup: 32, clustersPerGroup: 36, inodesPerGroup: 40, mtime: 44, wtime: 48, mountCount: 52,
-  maxMountCount: 54, magic: 56, state: 58, errors: 60, lastCheck: 64, creatorOs: 72, revision: 76, firstIno: 84,
+  logClusterSize: 28, blocksPerGroup: 32, clustersPerGroup: 36, inodesPerGroup: 40, mtime: 44, wtime: 48,
+  mountCount: 52, maxMountCount: 54, magic: 56, state: 58, errors: 60, lastCheck: 64, creatorOs: 72, revision: 76,
+  firstIno: 84,
   inodeSize: 88, groupNr: 90, compat: 92, incompat: 96, roCompat: 100, uuid: 104, label: 120, reservedGdt: 206,
   lastOrphan: 232, hashSeed: 236, hashVersion: 252, mkfsTime: 264, minExtraSize: 348, wantExtraSize: 350, flags: 352,
   logGroupsPerFlex: 372,
@@ -62,7 +64,8 @@ const REFUSED: Record<Word, Record<number, string>> = {
   },
   roCompat: {
     0x4: 'btree_dir', 0x10: 'uninit_bg', 0x80: 'snapshot', 0x100: 'quota', 0x200: 'bigalloc', 0x400: 'metadata_csum',
-    0x800: 'replica', 0x1000: 'read-only', 0x2000: 'project', 0x4000: 'shared_blocks', 0x8000: 'verity', 0x10000: 'orphan_present',
+    0x800: 'replica', 0x1000: 'read-only', 0x2000: 'project', 0x4000: 'shared_blocks', 0x8000: 'verity',
+    0x10000: 'orphan_present',
   },
 }
 
@@ -93,7 +96,10 @@ export interface Geometry {
   readonly roCompat: number
 }
 
-/** Does group `g` hold a copy of the superblock and the descriptors? All do without sparse_super; else 0, 1 and powers of 3, 5, 7. */
+/**
+ * Does group `g` hold a copy of the superblock and the descriptors? All do without sparse_super; else 0, 1 and powers
+ * of 3, 5, 7.
+ */
 export const hasSuper = (geo: Geometry, g: number): boolean =>
   (geo.roCompat & RO_SPARSE_SUPER) === 0 || g <= 1 || [3, 5, 7].some((base) => isPower(g, base))
 
@@ -111,8 +117,8 @@ export const groupBlocks = (geo: Geometry, g: number): number =>
   Math.min(geo.blocksPerGroup, geo.totalBlocks - groupStart(geo, g))
 
 /**
- * Blocks of superblocks, descriptors, bitmaps and inode tables, and the unused block 0 of a file system of 1 KiB blocks.
- * Descriptor blocks kept for growth belong to the resize inode, so they are not counted here.
+ * Blocks of superblocks, descriptors, bitmaps and inode tables, and the unused block 0 of a file system of 1 KiB
+ * blocks. Descriptor blocks kept for growth belong to the resize inode, so they are not counted here.
  */
 export const overhead = (geo: Geometry): number => {
   let copies = 0
@@ -142,22 +148,26 @@ export const parseSuperblock = (raw: Buffer, name: string, deviceSize: number): 
   const u32 = (field: keyof typeof SB): number => raw.readUInt32LE(SB[field])
   const magic = raw.readUInt16LE(SB.magic)
   if (magic !== EXT_MAGIC) {
-    return refuse(`${name}: no ext2 or ext4 here (magic 0x${magic.toString(16)} at byte 1080, not 0xef53); make one with mkfs`)
+    const found = `magic 0x${magic.toString(16)} at byte 1080, not 0xef53`
+    return refuse(`${name}: no ext2 or ext4 here (${found}); make one with mkfs`)
   }
   const revision = u32('revision')
   if (revision > 1) return refuse(`${name}: superblock revision ${revision} is unknown; 0 and 1 are supported`)
   if (u32('logBlockSize') > 2) {
-    return refuse(`${name}: blocks of 2^${10 + u32('logBlockSize')} bytes; 1024, 2048 and 4096 are supported: mke2fs -b 4096`)
+    const log = 10 + u32('logBlockSize')
+    return refuse(`${name}: blocks of 2^${log} bytes; 1024, 2048 and 4096 are supported: mke2fs -b 4096`)
   }
   const unknown = revision === 0 ? [] : unknownFeatures(raw)
   if (unknown.length > 0) {
-    const without = unknown.map((f) => `^${f}`).join(',')
-    return refuse(`${name}: feature ${unknown.join(', ')} is not supported; use \`mke2fs -O ${without}\` or perform-write mkfs`)
+    const [names, without] = [unknown.join(', '), unknown.map((f) => `^${f}`).join(',')]
+    return refuse(`${name}: feature ${names} is not supported; use \`mke2fs -O ${without}\` or perform-write mkfs`)
   }
   return checkGeometry(raw, name, deviceSize, revision)
 }
 
-const checkGeometry = (raw: Buffer, name: string, deviceSize: number, revision: number): Either<MountProblem, Geometry> => {
+const checkGeometry = (
+  raw: Buffer, name: string, deviceSize: number, revision: number,
+): Either<MountProblem, Geometry> => {
   const u32 = (field: keyof typeof SB): number => raw.readUInt32LE(SB[field])
   const nonsense = (what: string) => refuse(`${name}: superblock is damaged: ${what}; run e2fsck`, 'EUCLEAN')
   const blockSize = 1024 << u32('logBlockSize')
@@ -165,16 +175,20 @@ const checkGeometry = (raw: Buffer, name: string, deviceSize: number, revision: 
   const inodeSize = revision === 0 ? GOOD_OLD_INODE_SIZE : raw.readUInt16LE(SB.inodeSize)
   const [blocksPerGroup, inodesPerGroup] = [u32('blocksPerGroup'), u32('inodesPerGroup')]
   const [totalBlocks, totalInodes, firstDataBlock] = [u32('blocks'), u32('inodes'), u32('firstDataBlock')]
-  if (!isPowerOfTwo(inodeSize) || inodeSize < 128 || inodeSize > blockSize) return nonsense(`inodes of ${inodeSize} bytes`)
+  if (!isPowerOfTwo(inodeSize) || inodeSize < GOOD_OLD_INODE_SIZE || inodeSize > blockSize) {
+    return nonsense(`inodes of ${inodeSize} bytes`)
+  }
   if (firstDataBlock !== (blockSize === 1024 ? 1 : 0)) return nonsense(`first data block ${firstDataBlock}`)
-  if (blocksPerGroup === 0 || blocksPerGroup > bits || blocksPerGroup % 8 !== 0) return nonsense(`${blocksPerGroup} blocks per group`)
+  const fits = (perGroup: number): boolean => perGroup > 0 && perGroup <= bits && perGroup % 8 === 0
+  if (!fits(blocksPerGroup)) return nonsense(`${blocksPerGroup} blocks per group`)
   if (totalBlocks <= firstDataBlock) return nonsense(`${totalBlocks} blocks`)
   const groupCount = Math.ceil((totalBlocks - firstDataBlock) / blocksPerGroup)
-  if (inodesPerGroup === 0 || inodesPerGroup > bits || inodesPerGroup % 8 !== 0 || inodesPerGroup * groupCount !== totalInodes) {
+  if (!fits(inodesPerGroup) || inodesPerGroup * groupCount !== totalInodes) {
     return nonsense(`${totalInodes} inodes in ${groupCount} groups of ${inodesPerGroup}`)
   }
-  if (totalBlocks * blockSize > deviceSize) {
-    return refuse(`${name}: image is cut off: the superblock says ${totalBlocks * blockSize} bytes, the device has ${deviceSize}`)
+  const bytes = totalBlocks * blockSize
+  if (bytes > deviceSize) {
+    return refuse(`${name}: image is cut off: the superblock says ${bytes} bytes, the device has ${deviceSize}`)
   }
   const geo: Geometry = {
     blockSize, totalBlocks, firstDataBlock, blocksPerGroup, groupCount, totalInodes, inodesPerGroup, inodeSize,
