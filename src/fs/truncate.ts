@@ -20,14 +20,15 @@ export function* truncate(k: Verbs, fs: FileSystem, inode: Inode, size: number):
   const old = k.size(inode)
   yield* k.acquire(inode.invalidateLock)
   try {
-    if (size < old) {
+    // An equal size gives back what was preallocated past the end (ext4_setattr).
+    if (size <= old) {
       yield* zeroPartial(k, fs, inode, size, Math.min(old, roundUp(size, fs.blockSize)))
       inode.size = size
       inode.diskSize = size
       yield* dropPages(k, inode, size, Infinity)
       yield* punchBlocks(k, fs, inode, Math.ceil(size / fs.blockSize), 2 ** 32)
     } else {
-      if (size > old) k.extended(inode, old, size)
+      k.extended(inode, old, size)
       inode.size = size
       // Data between the old size on disk and the end of the delayed data is still to come; until then zeros are true.
       inode.diskSize = size
