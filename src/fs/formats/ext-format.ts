@@ -120,7 +120,11 @@ export class ExtFormat implements Format {
     const { disk } = ext
     if (disk === null) throw new Error(`inode ${inode.ino} has no map to grow`)
     const goal = this.#goalBefore(inode, lblk)
-    if (disk.kind === 'extents' || !this.hasUnwritten) return yield* disk.grow(this.volume, inode.map, lblk, n, goal)
+    if (disk.kind === 'extents' || !this.hasUnwritten) {
+      const placed = yield* disk.grow(this.volume, inode.map, lblk, n, goal)
+      if (placed > 0) ext.storedSeq = -1
+      return placed
+    }
     const tree = new ExtentTree(this.blockSize)
     const placed = yield* tree.grow(this.volume, inode.map, lblk, n, goal)
     ext.disk = tree

@@ -136,6 +136,10 @@ export class ExtentTree implements DiskMap {
     return Math.max(0, sum(packedShape(last, this.#capacity)) - usable)
   }
 
+  /**
+   * Room for two entries more: a new extent adds one, and the conversion of a part of an extent, which nobody announces, up
+   * to two. So what is placed unwritten here can become written in parts without a further block.
+   */
   *grow(v: Volume, map: ExtentMap, _lblk: number, n: number, goal: BlockNr): Kernel<number, 'ENOSPC' | 'EIO'> {
     const leaves = leavesFor(entriesBound(map, 2, n), this.#capacity)
     if (this.#packed && leaves <= this.#leaves) return 0

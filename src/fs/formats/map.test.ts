@@ -3,7 +3,7 @@ import { attempt } from '../../kernel/kernel.ts'
 import { HOLE, MAPPED, UNWRITTEN } from '../extent-map.ts'
 import { DIRECT } from './ext2-map.ts'
 import {
-  create, debugfs, dump, extentsOf, fill, filled, finish, judge, made, MIB, mounted, ok, place, punch,
+  create, debugfs, dump, extentsOf, fill, filled, finish, fsck, judge, made, MIB, mounted, ok, place, punch,
 } from './judges.test-util.ts'
 
 describe.each([1024, 2048, 4096])('ext2, blocks of %i bytes', (blockSize) => {
@@ -137,5 +137,22 @@ test('growMap places all or nothing when the disk is full', () => {
   expect(f.mapBlocks(inode)).toBe(before)
   finish(f, hog, hog.map.end * 1024)
   finish(f, inode, inode.map.end * 1024)
+  judge(device, f, inode)
+})
+
+test.each(['ext2', 'ext4'] as const)('%s: blocks grown ahead of an extent are in order on disk, and given back', (format) => {
+  const device = made(16 * MIB, { format, blockSize: 1024 })
+  const f = mounted(device)
+  const inode = create(f, 'file')
+  for (let i = 0; i < 3; i++) place(f, inode, i * 2, 1)
+  finish(f, inode, 6 * 1024)
+  const before = f.freeBlocks
+  expect(ok(f.growMap(inode, 5000, 1))).toBe(format === 'ext2' ? 2 : 1)
+  ok(f.writeInode(inode))
+  ok(f.sync())
+  expect(fsck(device)).toBe('')
+  ok(f.shrinkMap(inode))
+  expect(f.freeBlocks).toBe(before)
+  ok(f.writeInode(inode))
   judge(device, f, inode)
 })
