@@ -13,8 +13,7 @@ import { FdCheck, headerProblem, operationProblem, WorkloadError } from './schem
 
 /** Turns the lines of one file into a header and operations. */
 class LineReader {
-  /** The number of the line that was read last, from 1. */
-  line = 0
+  private line = 0
   private header: WorkloadHeader | undefined
   private readonly fds = new FdCheck()
   private readonly file: string
@@ -132,14 +131,23 @@ async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<strin
 const isGzipFailure = (cause: unknown): boolean =>
   cause instanceof Error && 'code' in cause && typeof cause.code === 'string' && cause.code.startsWith('Z_')
 
-async function* operationsOf(file: string, reader: LineReader): AsyncGenerator<Operation> {
+/** The lines of a file, packed or not, without line ends, in constant memory. @throws WorkloadError if gzip is cut off */
+export async function* readLines(file: string): AsyncGenerator<string> {
+  let line = 0
   try {
-    for await (const line of linesOf(chunksOf(file))) {
-      const operation = reader.next(line)
-      if (operation !== undefined) yield operation
+    for await (const text of linesOf(chunksOf(file))) {
+      line++
+      yield text
     }
   } catch (cause) {
-    throw isGzipFailure(cause) ? new WorkloadError(file, reader.line + 1, gzipProblem(cause)) : cause
+    throw isGzipFailure(cause) ? new WorkloadError(file, line + 1, gzipProblem(cause)) : cause
+  }
+}
+
+async function* operationsOf(file: string, reader: LineReader): AsyncGenerator<Operation> {
+  for await (const line of readLines(file)) {
+    const operation = reader.next(line)
+    if (operation !== undefined) yield operation
   }
   reader.end()
 }
