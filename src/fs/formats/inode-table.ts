@@ -25,8 +25,11 @@ export const INODE = {
 
 /** Bytes of i_block: 15 pointers, or the root of an extent tree, or a short symlink. */
 export const MAP_BYTES = 60
+/** i_flags: hashed directory. */
 export const FL_INDEX = 0x1000
+/** i_flags: i_blocks counts blocks. */
 export const FL_HUGE_FILE = 0x40000
+/** i_flags: i_block is an extent tree. */
 export const FL_EXTENTS = 0x80000
 /** Bytes of an inode behind the first 128 that we make use of. */
 const EXTRA_SIZE = 32

@@ -10,18 +10,23 @@
  */
 import { type Either, left, right } from 'fp-ts/lib/Either.js'
 
-/** Bytes of the superblock, and where it begins on the device. */
+/** Bytes of the superblock. */
 export const SB_SIZE = 1024
+/** Byte of the device at which the superblock begins. */
 export const SB_POS = 1024
+/** s_magic. */
 export const EXT_MAGIC = 0xef53
 /** Bytes of a group descriptor (no 64bit). */
 export const DESC_SIZE = 32
+/** The root directory. */
 export const ROOT_INO = 2
-/** s_state: cleanly unmounted; errors were seen. */
+/** s_state: cleanly unmounted. */
 export const STATE_VALID = 1
+/** s_state: errors were seen. */
 export const STATE_ERROR = 2
 /** Fewest inodes that are reserved in every file system: 1 to 10. */
 export const GOOD_OLD_FIRST_INO = 11
+/** Bytes of an inode in revision 0, and the smallest in revision 1. */
 export const GOOD_OLD_INODE_SIZE = 128
 
 /** Byte offsets of the fields of the superblock that perform-write touches. */
@@ -29,18 +34,23 @@ export const SB = {
   inodes: 0, blocks: 4, reserved: 8, freeBlocks: 12, freeInodes: 16, firstDataBlock: 20, logBlockSize: 24,
   logClusterSize: 28, blocksPerGroup: 32, clustersPerGroup: 36, inodesPerGroup: 40, mtime: 44, wtime: 48,
   mountCount: 52, maxMountCount: 54, magic: 56, state: 58, errors: 60, lastCheck: 64, creatorOs: 72, revision: 76,
-  firstIno: 84,
-  inodeSize: 88, groupNr: 90, compat: 92, incompat: 96, roCompat: 100, uuid: 104, label: 120, reservedGdt: 206,
-  lastOrphan: 232, hashSeed: 236, hashVersion: 252, mkfsTime: 264, minExtraSize: 348, wantExtraSize: 350, flags: 352,
-  logGroupsPerFlex: 372,
+  firstIno: 84, inodeSize: 88, groupNr: 90, compat: 92, incompat: 96, roCompat: 100, uuid: 104, label: 120,
+  hashSeed: 236, hashVersion: 252, mkfsTime: 264, minExtraSize: 348, wantExtraSize: 350, flags: 352,
 } as const
 
+/** Large directories may be hashed (dir_index). */
 export const COMPAT_DIR_INDEX = 0x20
+/** Dirents carry the file type. */
 export const INCOMPAT_FILETYPE = 0x2
+/** Inodes may have extent trees: what makes it ext4 here. */
 export const INCOMPAT_EXTENTS = 0x40
+/** Copies of the superblock are only in some groups; see `hasSuper`. */
 export const RO_SPARSE_SUPER = 0x1
+/** Sizes of files have 64 bits. */
 export const RO_LARGE_FILE = 0x2
+/** i_blocks has 48 bits. */
 export const RO_HUGE_FILE = 0x8
+/** Inodes say how many bytes behind the first 128 they use. */
 export const RO_EXTRA_ISIZE = 0x40
 
 type Word = 'compat' | 'incompat' | 'roCompat'
