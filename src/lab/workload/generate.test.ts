@@ -11,16 +11,26 @@ const NAMES = Object.keys(GENERATORS) as GeneratorName[]
 const small = { files: 3, bytes: 40_000, writeSize: 3000 }
 
 test.each(NAMES)('%s: every operation is well formed and succeeds, and the bytes are as asked', name => {
-  fc.assert(fc.property(fc.integer(), fc.record({
-    files: fc.integer({ min: 1, max: 5 }), bytes: fc.integer({ min: 1, max: 60_000 }), writeSize: fc.integer({ min: 1, max: 9000 }),
-  }), (seed, sizes) => {
-    const options = { ...sizes, writeSize: Math.max(sizes.writeSize, Math.ceil(sizes.bytes / 300)) }
-    const operations = [...generate(name, seed, options)]
-    const fds = new FdCheck()
-    for (const operation of operations) expect([operationProblem(operation), fds.problem(operation)]).toEqual([undefined, undefined])
-    const { bytesWritten } = shapeOf(operations)
-    expect(bytesWritten).toBe(options.bytes)
-  }), { numRuns: 60 })
+  fc.assert(
+    fc.property(
+      fc.integer(),
+      fc.record({
+        files: fc.integer({ min: 1, max: 5 }),
+        bytes: fc.integer({ min: 1, max: 60_000 }),
+        writeSize: fc.integer({ min: 1, max: 9000 }),
+      }),
+      (seed, sizes) => {
+        const options = { ...sizes, writeSize: Math.max(sizes.writeSize, Math.ceil(sizes.bytes / 300)) }
+        const operations = [...generate(name, seed, options)]
+        const fds = new FdCheck()
+        for (const operation of operations)
+          expect([operationProblem(operation), fds.problem(operation)]).toEqual([undefined, undefined])
+        const { bytesWritten } = shapeOf(operations)
+        expect(bytesWritten).toBe(options.bytes)
+      },
+    ),
+    { numRuns: 60 },
+  )
 })
 
 test.each(NAMES)('%s: the same seed gives the same operations, each time that they are iterated', name => {
@@ -42,8 +52,10 @@ test.each(NAMES)('%s: the defaults are a few MiB and a few thousand operations',
 test('mixed speaks the whole vocabulary, with every whence and every mode', () => {
   const operations: Operation[] = [...generate('mixed', 1)]
   expect([...new Set(operations.map(({ op }) => op))].sort()).toEqual([...OPERATION_NAMES].sort())
-  expect(new Set(operations.flatMap(each => each.op === 'lseek' ? [each.whence] : []))).toEqual(new Set(WHENCES))
-  expect(new Set(operations.flatMap(each => each.op === 'fallocate' ? [each.mode] : []))).toEqual(new Set(FALLOCATE_MODES))
+  expect(new Set(operations.flatMap(each => (each.op === 'lseek' ? [each.whence] : [])))).toEqual(new Set(WHENCES))
+  expect(new Set(operations.flatMap(each => (each.op === 'fallocate' ? [each.mode] : [])))).toEqual(
+    new Set(FALLOCATE_MODES),
+  )
 })
 
 test('sizes that make no sense are refused', () => {

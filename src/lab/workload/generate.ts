@@ -37,7 +37,12 @@ const MIB = 1024 * KIB
 /** `files` new files, `f0` .. with fds 0 .. */
 function* create(files: number, append: boolean): Operations {
   for (let fd = 0; fd < files; fd++) {
-    yield { op: 'open', fd, path: `f${fd}`, flags: append ? ['O_WRONLY', 'O_CREAT', 'O_APPEND'] : ['O_RDWR', 'O_CREAT'] }
+    yield {
+      op: 'open',
+      fd,
+      path: `f${fd}`,
+      flags: append ? ['O_WRONLY', 'O_CREAT', 'O_APPEND'] : ['O_RDWR', 'O_CREAT'],
+    }
   }
 }
 
@@ -150,7 +155,8 @@ export function generate(name: GeneratorName, seed: number, options: GeneratorOp
   const { defaults, generate: make } = GENERATORS[name]
   const sizes = { ...defaults, ...options }
   for (const [option, value] of Object.entries(sizes)) {
-    if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${option} must be a whole number > 0, found ${value}`)
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw new RangeError(`${option} must be a whole number > 0, found ${value}`)
   }
   return { [Symbol.iterator]: () => make(seed, sizes)[Symbol.iterator]() }
 }

@@ -105,10 +105,12 @@ const write = onFile((scene, fd) => {
   const { off, len } = scene.range(scene.sizes.writeSize)
   const sync = scene.random.below(20) === 0 ? { sync: true } : {}
   if (scene.random.below(3) > 0) {
-    const seek: Operation[] = scene.random.below(4) === 0 && !scene.appends(fd) ? [{ op: 'lseek', fd, off, whence: 'data' }] : []
+    const seek: Operation[] =
+      scene.random.below(4) === 0 && !scene.appends(fd) ? [{ op: 'lseek', fd, off, whence: 'data' }] : []
     return [...room(scene, fd, len), { op: 'write', fd, len, off, ...sync }, ...seek]
   }
-  const start: Operation[] = scene.shape.position(fd) + len > scene.longest ? [{ op: 'lseek', fd, off: 0, whence: 'set' }] : []
+  const start: Operation[] =
+    scene.shape.position(fd) + len > scene.longest ? [{ op: 'lseek', fd, off: 0, whence: 'set' }] : []
   return [...room(scene, fd, len), ...start, { op: 'write', fd, len, ...sync }]
 })
 
@@ -126,7 +128,10 @@ function room(scene: Scene, fd: number, len: number): Operation[] {
 const lseek = onFile((scene, fd) => {
   const size = scene.shape.size(fd)
   if (size > 0 && scene.random.below(3) === 0) {
-    return [{ op: 'lseek', fd, off: scene.random.below(size), whence: 'hole' }, { op: 'lseek', fd, off: 0, whence: 'set' }]
+    return [
+      { op: 'lseek', fd, off: scene.random.below(size), whence: 'hole' },
+      { op: 'lseek', fd, off: 0, whence: 'set' },
+    ]
   }
   return [scene.random.pick<Operation>([
     { op: 'lseek', fd, off: scene.random.below(scene.longest), whence: 'set' },
@@ -173,7 +178,9 @@ const mkdir: Action = scene => {
 
 /** A directory with all that is in it, as `rm -r` does; directories are not nested here. */
 const removeDirectory: Action = onPath('directory', (path, scene) => {
-  const inside = [...scene.shape.paths('file'), ...scene.shape.paths('symlink')].filter(each => each.startsWith(`${path}/`))
+  const inside = [...scene.shape.paths('file'), ...scene.shape.paths('symlink')].filter(each =>
+    each.startsWith(`${path}/`),
+  )
   return [...inside.map((each): Operation => ({ op: 'unlink', path: each })), { op: 'rmdir', path }]
 })
 

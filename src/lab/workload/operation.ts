@@ -20,7 +20,17 @@
 
 /** Flags of `open` that change what a file system does (open(2)). Others, such as O_CLOEXEC, are left out. */
 export const OPEN_FLAGS = [
-  'O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_CREAT', 'O_EXCL', 'O_TRUNC', 'O_APPEND', 'O_DIRECT', 'O_SYNC', 'O_DSYNC', 'O_DIRECTORY',
+  'O_RDONLY',
+  'O_WRONLY',
+  'O_RDWR',
+  'O_CREAT',
+  'O_EXCL',
+  'O_TRUNC',
+  'O_APPEND',
+  'O_DIRECT',
+  'O_SYNC',
+  'O_DSYNC',
+  'O_DIRECTORY',
 ] as const
 
 /** One flag of `open`. */

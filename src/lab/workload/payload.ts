@@ -7,8 +7,9 @@
  * - two writes of one workload differ from each other, and from themselves one word further on, which is how the
  *   checks tell whose bytes a file holds. Equal words occur by chance only, once in 2^32
  *
- * Counter mode: word i, little endian, is mix(key + i) ^ tag, where key and tag are mixed from index and salt; mix is xorshift
- * and multiply ("lowbias32" of Chris Wellons). The tag keeps two writes whose counters overlap from sharing a run of words.
+ * Counter mode: word i, little endian, is mix(key + i) ^ tag, where key and tag are mixed from index and salt; mix is
+ * xorshift and multiply ("lowbias32" of Chris Wellons). The tag keeps two writes whose counters overlap from sharing
+ * a run of words.
  */
 
 /** 32 well mixed bits of `x`; a bijection, so that different keys never give the same word at the same place. */
@@ -46,7 +47,7 @@ export function fillPayload(buffer: Uint8Array, opIndex: number, salt = 0, from 
   }
 }
 
-/** The payload of operation `opIndex` as a new buffer of `len` bytes. For tests and tools; replays use `fillPayload`. */
+/** The payload of operation `opIndex` as a new buffer of `len` bytes: for tests; replays use `fillPayload`. */
 export function payload(opIndex: number, len: number, salt = 0): Uint8Array {
   const buffer = new Uint8Array(len)
   fillPayload(buffer, opIndex, salt)

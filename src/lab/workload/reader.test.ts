@@ -37,13 +37,19 @@ test('every line that is wrong is named, with what was expected', () => {
   expect(refusal(HEADER.replace('1', '2'))).toBe('w.jsonl:1: schema 2 is not known here; this version reads schema 1')
   expect(refusal(HEADER.replace('perform-write', 'fio'))).toBe('w.jsonl:1: "tool" must be "perform-write", found "fio"')
   expect(refusal(HEADER.replace('"w"', '""'))).toBe('w.jsonl:1: "name" must be a text that is not empty, found ""')
-  expect(refusal(HEADER, OPEN, '{"op":"write","fd":3,"len":"4k"}'))
-    .toBe('w.jsonl:3: "len" must be a number of bytes >= 0, found "4k"')
-  expect(refusal(HEADER, OPEN, '{"op":"write","fd":3,"len":1.5}')).toMatch(/"len" must be a number of bytes >= 0, found 1.5/)
+  expect(refusal(HEADER, OPEN, '{"op":"write","fd":3,"len":"4k"}')).toBe(
+    'w.jsonl:3: "len" must be a number of bytes >= 0, found "4k"',
+  )
+  expect(refusal(HEADER, OPEN, '{"op":"write","fd":3,"len":1.5}')).toMatch(
+    /"len" must be a number of bytes >= 0, found 1.5/,
+  )
   expect(refusal(HEADER, OPEN, '{"op":"write","fd":3}')).toMatch(/"len" must be a number of bytes >= 0, found nothing/)
-  expect(refusal(HEADER, OPEN, '{"op":"write","fd":3,"len":1,"offset":0}'))
-    .toBe('w.jsonl:3: "write" has no field "offset"; its fields are fd, len, off, sync, t')
-  expect(refusal(HEADER, '', '{"op":"wrote"}')).toMatch(/^w\.jsonl:3: unknown operation "wrote"; known are open, close, write,/)
+  expect(refusal(HEADER, OPEN, '{"op":"write","fd":3,"len":1,"offset":0}')).toBe(
+    'w.jsonl:3: "write" has no field "offset"; its fields are fd, len, off, sync, t',
+  )
+  expect(refusal(HEADER, '', '{"op":"wrote"}')).toMatch(
+    /^w\.jsonl:3: unknown operation "wrote"; known are open, close, write,/,
+  )
   expect(refusal(HEADER, '{"op":"sync"')).toBe('w.jsonl:2: not a line of JSON: {"op":"sync"')
   expect(refusal(HEADER, '[]')).toBe('w.jsonl:2: an operation must be an object such as {"op":"sync"}, found []')
   expect(refusal(HEADER, '{"op":"stat","path":"../etc"}')).toMatch(/"path" must be a path relative to the root/)
@@ -60,7 +66,9 @@ test('an fd is open from its open to its close', () => {
 })
 
 const bytes = fc.maxSafeNat()
-const path = fc.array(fc.stringMatching(/^[^./\0][^/\0]{0,5}$/), { minLength: 1, maxLength: 3 }).map(parts => parts.join('/'))
+const path = fc
+  .array(fc.stringMatching(/^[^./\0][^/\0]{0,5}$/), { minLength: 1, maxLength: 3 })
+  .map(parts => parts.join('/'))
 const optional = <A, K extends string>(key: K, value: fc.Arbitrary<A>): fc.Arbitrary<{ [k in K]?: A }> =>
   fc.option(value).map(a => a === null ? {} : { [key]: a } as { [k in K]?: A })
 const with2 = <A, B>(a: fc.Arbitrary<A>, b: fc.Arbitrary<B>): fc.Arbitrary<A & B> =>
@@ -70,33 +78,63 @@ const pick = <K extends keyof typeof fields>(...keys: K[]): Pick<typeof fields, 
   Object.fromEntries(keys.map(key => [key, fields[key]])) as Pick<typeof fields, K>
 
 /** Any operation but open, on fd 0 where it has one. */
-const operation: fc.Arbitrary<Operation> = with2(fc.oneof(
-  with2(fc.record({ op: fc.constant('write' as const), ...pick('fd', 'len') }),
-    with2(optional('off', bytes), optional('sync', fc.boolean()))),
-  with2(fc.record({ op: fc.constant('writev' as const), lens: fc.array(bytes), ...pick('fd') }), optional('off', bytes)),
-  with2(fc.record({ op: fc.constant('read' as const), ...pick('fd', 'len') }), optional('off', bytes)),
-  fc.record({ op: fc.constant('lseek' as const), fd: fc.constant(0), off: fc.integer(), whence: fc.constantFrom(...WHENCES) }),
-  fc.record({ op: fc.constant('truncate' as const), ...pick('path', 'len') }),
-  fc.record({ op: fc.constant('ftruncate' as const), ...pick('fd', 'len') }),
-  fc.record({ op: fc.constant('fallocate' as const), mode: fc.constantFrom(...FALLOCATE_MODES), ...pick('fd', 'off', 'len') }),
-  fc.record({ op: fc.constantFrom('fsync' as const, 'fdatasync' as const), ...pick('fd') }),
-  fc.record({ op: fc.constant('sync' as const) }),
-  fc.record({ op: fc.constantFrom('unlink' as const, 'rmdir' as const, 'readdir' as const, 'stat' as const), ...pick('path') }),
-  fc.record({ op: fc.constantFrom('rename' as const, 'link' as const), ...pick('from', 'to') }),
-  fc.record({ op: fc.constant('symlink' as const), target: path, ...pick('path') }),
-  with2(fc.record({ op: fc.constant('mkdir' as const), ...pick('path') }), optional('mode', fc.nat(0o7777))),
-  fc.record({ op: fc.constant('chmod' as const), mode: fc.nat(0o7777), ...pick('path') }),
-  with2(fc.record({ op: fc.constant('utimes' as const), ...pick('path') }), optional('mtime', fc.maxSafeInteger())),
-  fc.record({ op: fc.constant('mmap-write' as const), ...pick('fd', 'off', 'len') }),
-), optional('t', bytes))
+const operation: fc.Arbitrary<Operation> = with2(
+  fc.oneof(
+    with2(
+      fc.record({ op: fc.constant('write' as const), ...pick('fd', 'len') }),
+      with2(optional('off', bytes), optional('sync', fc.boolean())),
+    ),
+    with2(
+      fc.record({ op: fc.constant('writev' as const), lens: fc.array(bytes), ...pick('fd') }),
+      optional('off', bytes),
+    ),
+    with2(fc.record({ op: fc.constant('read' as const), ...pick('fd', 'len') }), optional('off', bytes)),
+    fc.record({
+      op: fc.constant('lseek' as const),
+      fd: fc.constant(0),
+      off: fc.integer(),
+      whence: fc.constantFrom(...WHENCES),
+    }),
+    fc.record({ op: fc.constant('truncate' as const), ...pick('path', 'len') }),
+    fc.record({ op: fc.constant('ftruncate' as const), ...pick('fd', 'len') }),
+    fc.record({
+      op: fc.constant('fallocate' as const),
+      mode: fc.constantFrom(...FALLOCATE_MODES),
+      ...pick('fd', 'off', 'len'),
+    }),
+    fc.record({ op: fc.constantFrom('fsync' as const, 'fdatasync' as const), ...pick('fd') }),
+    fc.record({ op: fc.constant('sync' as const) }),
+    fc.record({
+      op: fc.constantFrom('unlink' as const, 'rmdir' as const, 'readdir' as const, 'stat' as const),
+      ...pick('path'),
+    }),
+    fc.record({ op: fc.constantFrom('rename' as const, 'link' as const), ...pick('from', 'to') }),
+    fc.record({ op: fc.constant('symlink' as const), target: path, ...pick('path') }),
+    with2(fc.record({ op: fc.constant('mkdir' as const), ...pick('path') }), optional('mode', fc.nat(0o7777))),
+    fc.record({ op: fc.constant('chmod' as const), mode: fc.nat(0o7777), ...pick('path') }),
+    with2(fc.record({ op: fc.constant('utimes' as const), ...pick('path') }), optional('mtime', fc.maxSafeInteger())),
+    fc.record({ op: fc.constant('mmap-write' as const), ...pick('fd', 'off', 'len') }),
+  ),
+  optional('t', bytes),
+)
 
 const workload: fc.Arbitrary<Workload<Operation[]>> = fc.record({
   header: with2(
-    fc.record({ schema: fc.constant(1 as const), tool: fc.constant('perform-write' as const), name: path, source: path }),
-    with2(optional('files', fc.nat()), with2(optional('blind', fc.array(path)), optional('note', path)))) as
-      fc.Arbitrary<WorkloadHeader>,
-  operations: fc.tuple(path, fc.subarray([...OPEN_FLAGS]), fc.array(operation)).map(([name, flags, rest]): Operation[] =>
-    [{ op: 'open', fd: 0, path: name, flags }, ...rest, { op: 'close', fd: 0 }]),
+    fc.record({
+      schema: fc.constant(1 as const),
+      tool: fc.constant('perform-write' as const),
+      name: path,
+      source: path,
+    }),
+    with2(optional('files', fc.nat()), with2(optional('blind', fc.array(path)), optional('note', path))),
+  ) as fc.Arbitrary<WorkloadHeader>,
+  operations: fc
+    .tuple(path, fc.subarray([...OPEN_FLAGS]), fc.array(operation))
+    .map(([name, flags, rest]): Operation[] => [
+      { op: 'open', fd: 0, path: name, flags },
+      ...rest,
+      { op: 'close', fd: 0 },
+    ]),
 })
 
 test('what is written is read back, by parse, by load and as a stream, plain and packed', async () => {
@@ -115,16 +153,23 @@ test('what is written is read back, by parse, by load and as a stream, plain and
 })
 
 test('the sample above speaks the whole vocabulary', () => {
-  const seen = new Set(fc.sample(workload, { numRuns: 200, seed: 2 }).flatMap(each => each.operations.map(({ op }) => op)))
+  const seen = new Set(
+    fc.sample(workload, { numRuns: 200, seed: 2 }).flatMap(each => each.operations.map(({ op }) => op)),
+  )
   expect([...seen].sort()).toEqual([...OPERATION_NAMES].sort())
 })
 
 test('gzip data that is cut off is told from a workload that ends early', async () => {
-  const text = [HEADER, OPEN, ...Array.from({ length: 9000 }, (_, i) => `{"op":"write","fd":3,"len":${i * 7919 % 8191}}`)].join('\n')
+  const text = [
+    HEADER,
+    OPEN,
+    ...Array.from({ length: 9000 }, (_, i) => `{"op":"write","fd":3,"len":${(i * 7919) % 8191}}`),
+  ].join('\n')
   const whole = gzipSync(text)
   const file = join(folder, 'cut.jsonl.gz')
   writeFileSync(file, whole.subarray(0, whole.length >> 1))
-  const message = /cut\.jsonl\.gz:(\d+): the gzip data is cut off or damaged \(unexpected end of file\); get the file again/
+  const message =
+    /cut\.jsonl\.gz:(\d+): the gzip data is cut off or damaged \(unexpected end of file\); get the file again/
   expect(() => loadWorkload(file)).toThrow(message)
   const line = Number(message.exec(await readWorkload(file)
     .then(({ operations }) => collect(operations)).then(() => '', cause => String(cause)))?.[1])

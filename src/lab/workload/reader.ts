@@ -131,7 +131,10 @@ async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<strin
 const isGzipFailure = (cause: unknown): boolean =>
   cause instanceof Error && 'code' in cause && typeof cause.code === 'string' && cause.code.startsWith('Z_')
 
-/** The lines of a file, packed or not, without line ends, in constant memory. @throws WorkloadError if gzip is cut off */
+/**
+ * The lines of a file, packed or not, without line ends, in constant memory.
+ * @throws WorkloadError (as a rejection) if gzip data is cut off or damaged
+ */
 export async function* readLines(file: string): AsyncGenerator<string> {
   let line = 0
   try {

@@ -9,7 +9,9 @@ const RECORDINGS = workloads().filter(({ kind }) => kind === 'recording').map(({
 
 test.each(RECORDINGS)('%s: replayed, it leaves every file with the size that the recorded program left', name => {
   const { header, operations } = openWorkload(name)
-  const sizes = JSON.parse(gunzipSync(readFileSync(recordingFile(name).replace('.jsonl.gz', '.sizes.json.gz'))).toString()) as object
+  const sizes = JSON.parse(
+    gunzipSync(readFileSync(recordingFile(name).replace('.jsonl.gz', '.sizes.json.gz'))).toString(),
+  ) as object
   expect(header.name).toBe(name)
   expect(shapeOf(operations).sizes()).toEqual(sizes)
 })
@@ -24,9 +26,11 @@ test('all workloads have a name, and open', () => {
 })
 
 test('a file is opened by its path, a name that is nothing is refused', () => {
-  expect(openWorkload(recordingFile('sqlite-wal')).header.blind).toEqual(['stores through a shared mapping of t.db-shm'])
+  expect(openWorkload(recordingFile('sqlite-wal')).header.blind).toEqual([
+    'stores through a shared mapping of t.db-shm',
+  ])
   expect(() => openWorkload('postgres')).toThrow(
-    'no workload is named "postgres"; known are sqlite-rollback, sqlite-wal, git-clone, npm-install, seq, append, random, ' +
-    'sparse, mixed, or give a file (.jsonl, .jsonl.gz)')
+    'no workload is named "postgres"; known are sqlite-rollback, sqlite-wal, git-clone, npm-install, seq, append, ' +
+    'random, sparse, mixed, or give a file (.jsonl, .jsonl.gz)')
   expect(() => openWorkload('none/w.jsonl')).toThrow('there is no workload file none/w.jsonl')
 })

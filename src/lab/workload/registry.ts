@@ -61,13 +61,22 @@ const looksLikeFile = (text: string): boolean => /[/\\]|\.jsonl$|\.gz$/.test(tex
 export function openWorkload(nameOrFile: string, seed = 1): Workload {
   if (isGenerator(nameOrFile)) {
     return {
-      header: { schema: WORKLOAD_SCHEMA, tool: 'perform-write', name: nameOrFile, source: `generator ${nameOrFile}, seed ${seed}` },
+      header: {
+        schema: WORKLOAD_SCHEMA,
+        tool: 'perform-write',
+        name: nameOrFile,
+        source: `generator ${nameOrFile}, seed ${seed}`,
+      },
       operations: generate(nameOrFile, seed),
     }
   }
   if (isRecording(nameOrFile)) return loadWorkload(recordingFile(nameOrFile))
   if (existsSync(nameOrFile)) return loadWorkload(nameOrFile)
   if (looksLikeFile(nameOrFile)) throw new UnknownWorkloadError(`there is no workload file ${nameOrFile}`)
-  const known = workloads().map(({ name }) => name).join(', ')
-  throw new UnknownWorkloadError(`no workload is named "${nameOrFile}"; known are ${known}, or give a file (.jsonl, .jsonl.gz)`)
+  const known = workloads()
+    .map(({ name }) => name)
+    .join(', ')
+  throw new UnknownWorkloadError(
+    `no workload is named "${nameOrFile}"; known are ${known}, or give a file (.jsonl, .jsonl.gz)`,
+  )
 }

@@ -32,8 +32,11 @@ const isBytes = (value: unknown): boolean => Number.isSafeInteger(value) && (val
 const isText = (value: unknown): boolean => typeof value === 'string' && value.length > 0 && !value.includes('\0')
 
 /** True if `path` is in the form that operation.ts asks for: relative, no `..`, no empty part; `.` is the root. */
-export const isPath = (path: unknown): path is string => path === '.' ||
-  (typeof path === 'string' && isText(path) && path.split('/').every(part => part !== '' && part !== '.' && part !== '..'))
+export const isPath = (path: unknown): path is string =>
+  path === '.' ||
+  (typeof path === 'string' &&
+    isText(path) &&
+    path.split('/').every(part => part !== '' && part !== '.' && part !== '..'))
 
 const oneOf = (names: readonly string[]): Kind =>
   ({ says: `be one of ${names.join(', ')}`, is: value => names.includes(value as string) })

@@ -22,8 +22,13 @@ test('names come and go, files stay while they are open', () => {
     { op: 'mkdir', path: 'd' }, open(0, 'd/a'), { op: 'link', from: 'd/a', to: 'l' }, { op: 'unlink', path: 'd/a' },
     { op: 'fallocate', fd: 0, mode: 'allocate', off: 10, len: 10 },
     { op: 'fallocate', fd: 0, mode: 'keep-size', off: 90, len: 10 },
-    open(1, 'd/x'), { op: 'ftruncate', fd: 1, len: 7 }, { op: 'rename', from: 'd', to: 'e' },
-    { op: 'symlink', target: 'd/x', path: 's' }, open(2, 'gone'), { op: 'unlink', path: 'gone' }, { op: 'write', fd: 2, len: 9 },
+    open(1, 'd/x'),
+    { op: 'ftruncate', fd: 1, len: 7 },
+    { op: 'rename', from: 'd', to: 'e' },
+    { op: 'symlink', target: 'd/x', path: 's' },
+    open(2, 'gone'),
+    { op: 'unlink', path: 'gone' },
+    { op: 'write', fd: 2, len: 9 },
     { op: 'readdir', path: '.' },
   ])
   expect(shape.sizes()).toEqual({ l: 20, 'e/x': 7 })
@@ -36,5 +41,7 @@ test('an operation that cannot succeed is named', () => {
   expect(() => shapeOf([open(0, 'd/a')])).toThrow('operation 0 (open): d does not exist')
   expect(() => shapeOf([open(0, 'a'), open(1, 'a', 'O_EXCL')])).toThrow('operation 1 (open): a exists')
   expect(() => shapeOf([{ op: 'fsync', fd: 1 }])).toThrow('operation 0 (fsync): fd 1 is not open')
-  expect(() => shapeOf([{ op: 'mkdir', path: 'd' }, open(0, 'd/a'), { op: 'rmdir', path: 'd' }])).toThrow('d is not empty')
+  expect(() => shapeOf([{ op: 'mkdir', path: 'd' }, open(0, 'd/a'), { op: 'rmdir', path: 'd' }])).toThrow(
+    'd is not empty',
+  )
 })

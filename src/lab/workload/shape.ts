@@ -29,7 +29,9 @@ export class Shape {
   /** The sizes of all regular files in bytes, by path, in the order of their paths. */
   sizes(): Record<string, number> {
     const files = [...this.names].filter(([, node]) => node.kind === 'file')
-    return Object.fromEntries(files.map(([path, node]) => [path, node.size] as const).sort(([a], [b]) => a < b ? -1 : 1))
+    return Object.fromEntries(
+      files.map(([path, node]) => [path, node.size] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
+    )
   }
 
   /** The file position of an open `fd`, in bytes. */

@@ -43,7 +43,8 @@ export class FioIologImporter implements Importer {
     if (text.trim() === '') return
     if (this.version === 0) {
       const version = /^fio version ([23]) iolog$/.exec(text.trim())?.[1]
-      if (version === undefined) this.refuse(`an iolog begins with "fio version 2 iolog" or "fio version 3 iolog", found "${text.slice(0, 60)}"`)
+      if (version === undefined)
+        this.refuse(`an iolog begins with "fio version 2 iolog" or "fio version 3 iolog", found "${text.slice(0, 60)}"`)
       this.version = Number(version)
       return
     }
@@ -52,7 +53,9 @@ export class FioIologImporter implements Importer {
     this.recorder.line(time)
     const [name = '', action = '', offset, length] = fields
     if (!(ACTIONS as readonly string[]).includes(action)) {
-      this.refuse(`expected ${this.version === 3 ? 'TIME ' : ''}FILE ${ACTIONS.join('|')}, found "${text.slice(0, 60)}"`)
+      this.refuse(
+        `expected ${this.version === 3 ? 'TIME ' : ''}FILE ${ACTIONS.join('|')}, found "${text.slice(0, 60)}"`,
+      )
     }
     const whole = WITHOUT_RANGE.includes(action as Action)
     const off = whole ? 0 : this.number(offset, 'the offset', text)
@@ -112,8 +115,10 @@ export class FioIologImporter implements Importer {
 
   private synced(name: string, fd: number, action: 'sync' | 'datasync'): void {
     if (!this.unsynced.has(name) && this.unsynced.size > 0) {
-      this.recorder.warn(`${this.file}:${this.line}: ${action} of ${name}, while ${[...this.unsynced].sort().join(', ')} holds the ` +
-        'writes: with nrfiles > 1 fio syncs another file than it wrote (axboe/fio#1904); use one file a job')
+      this.recorder.warn(
+        `${this.file}:${this.line}: ${action} of ${name}, while ${[...this.unsynced].sort().join(', ')} holds the ` +
+          'writes: with nrfiles > 1 fio syncs another file than it wrote (axboe/fio#1904); use one file a job',
+      )
     }
     this.unsynced.delete(name)
     this.recorder.emit({ op: action === 'sync' ? 'fsync' : 'fdatasync', fd })

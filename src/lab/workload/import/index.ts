@@ -29,5 +29,8 @@ export const isImportFormat = (name: string): name is ImportFormat => Object.has
  * A workload from a file of another tool.
  * @throws WorkloadError (as a rejection) at the first line that is malformed
  */
-export const importFile = (format: ImportFormat, file: string, options: Omit<ImportOptions, 'file'>): Promise<Imported> =>
-  importStream(IMPORTERS[format]({ ...options, file }), readLines(file))
+export const importFile = (
+  format: ImportFormat,
+  file: string,
+  options: Omit<ImportOptions, 'file'>,
+): Promise<Imported> => importStream(IMPORTERS[format]({ ...options, file }), readLines(file))

@@ -66,7 +66,9 @@ interface Appeared { appeared: Node, path: string }
 export class Recorder {
   readonly names = new Namespace((path, appeared) => {
     this.operations.push({ appeared, path })
-    this.warn(`${path} was made by something that the recording did not see; the workload makes it where it first shows`)
+    this.warn(
+      `${path} was made by something that the recording did not see; the workload makes it where it first shows`,
+    )
   })
   private readonly operations: (Operation | Appeared)[] = []
   private readonly fds = new Set<number>()
@@ -140,7 +142,9 @@ export class Recorder {
     const { fd } = file
     const at = off === undefined ? {} : { off }
     const sync = rest.sync === undefined ? {} : { sync: true }
-    this.emit(rest.lens === undefined ? { op: 'write', fd, len, ...at, ...sync } : { op: 'writev', fd, lens: rest.lens, ...at })
+    this.emit(
+      rest.lens === undefined ? { op: 'write', fd, len, ...at, ...sync } : { op: 'writev', fd, lens: rest.lens, ...at },
+    )
     file.node.changed = true
     if (off === undefined) file.pos += len
   }
@@ -158,8 +162,11 @@ export class Recorder {
   finish(): Imported {
     const setup = this.names.found.flatMap(node => [...this.creation(node, node.initial as string)])
     if (setup.length > 0) setup.push({ op: 'sync' })
-    const recorded = this.operations.flatMap(each => 'appeared' in each ? [...this.creation(each.appeared, each.path)] : [each])
-    if (recorded.length === 0) this.warn(`nothing in the recording is below the root ${this.options.root ?? '/'}; is it the real path?`)
+    const recorded = this.operations.flatMap(each =>
+      'appeared' in each ? [...this.creation(each.appeared, each.path)] : [each],
+    )
+    if (recorded.length === 0)
+      this.warn(`nothing in the recording is below the root ${this.options.root ?? '/'}; is it the real path?`)
     const header: WorkloadHeader = {
       schema: WORKLOAD_SCHEMA, tool: 'perform-write', name: this.options.name,
       source: this.options.source ?? this.options.file ?? 'recording', files: this.names.files,
@@ -176,11 +183,13 @@ export class Recorder {
   private* creation({ kind, size, opened, exact, target }: Node, path: string): Generator<Operation> {
     if (kind === 'directory') return yield { op: 'mkdir', path }
     if (kind === 'symlink') return yield { op: 'symlink', target: target === '' ? '.' : target, path }
-    if (opened && !exact && size > 0) this.warn(`${path} is taken to be ${size} bytes long at the start, the end of what was read of it`)
+    if (opened && !exact && size > 0)
+      this.warn(`${path} is taken to be ${size} bytes long at the start, the end of what was read of it`)
     const fd = this.fdEnd
     yield { op: 'open', fd, path, flags: ['O_WRONLY', 'O_CREAT'] }
     if (!opened && size > 0) yield { op: 'ftruncate', fd, len: size }
-    for (let off = 0; opened && off < size; off += PIECE) yield { op: 'write', fd, len: Math.min(PIECE, size - off), off }
+    for (let off = 0; opened && off < size; off += PIECE)
+      yield { op: 'write', fd, len: Math.min(PIECE, size - off), off }
     yield { op: 'close', fd }
   }
 }

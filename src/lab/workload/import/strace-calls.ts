@@ -1,137 +1,17 @@
 /**
- * What each system call of a recording becomes: a table from names to operations, and the helpers that it uses.
+ * What each system call of a recording becomes: a table from names to operations.
  *
- * A call is given to the table only after it succeeded. Paths are made absolute with the directory fd or the working
- * directory, stripped of the root, and led through the symbolic links that are known. fds are looked up in the table
- * of the process; one that is not there but that `-y` shows to be a file below the root was opened before the
- * recording, and is opened here where it is first used.
+ * A call is given to the table only after it succeeded. What its fds and paths are is asked of strace-files.ts.
  *
  * Source: man-pages section 2, for the order of arguments.
  */
-import type { FallocateMode, OpenFlag, Operation, Whence } from '../operation.ts'
+import type { FallocateMode, OpenFlag, Whence } from '../operation.ts'
 import { OPEN_FLAGS } from '../operation.ts'
-import { normalise } from './namespace.ts'
-import type { Node } from './namespace.ts'
-import type { Description, Recorder } from './recorder.ts'
+import type { Description } from './recorder.ts'
+import type { FileCalls } from './strace-files.ts'
 import { parseFd, parseNumber, parseText } from './strace-line.ts'
 import type { Call } from './strace-line.ts'
 import type { Process } from './strace-process.ts'
-
-const OUTSIDE = 'outside the root'
-const UNKNOWN = 'relative paths while the working directory is not known (give it, or record with -y)'
-
-/** fds and paths of calls, as the workload knows them. */
-export class FileCalls {
-  readonly recorder: Recorder
-  private readonly root: string
-
-  constructor(recorder: Recorder, root: string) {
-    this.recorder = recorder
-    this.root = normalise(root) ?? '.'
-  }
-
-  /** The path that a directory fd and a text argument name, below the root; undefined (and counted) if outside. */
-  path(process: Process, at: string | undefined, text: string | undefined): string | undefined {
-    const whole = this.absolute(process, at, parseText(text))
-    const path = this.inside(whole)
-    if (path === undefined) this.recorder.ignore(whole === undefined ? UNKNOWN : OUTSIDE)
-    return path
-  }
-
-  /** The file of an fd argument; undefined (and counted) if it is not below the root. */
-  file(process: Process, arg: string | undefined, flags: OpenFlag[] = ['O_RDWR']): Description | undefined {
-    const fd = parseFd(arg)
-    const known = fd === undefined ? undefined : process.files.get(fd.fd)
-    const shown = this.inside(fd?.path)
-    if (known !== undefined && (fd?.path === undefined ? !fd?.other : shown !== undefined)) return known
-    if (fd === undefined || shown === undefined || fd.deleted) {
-      this.recorder.ignore(fd?.other === true ? 'pipes, sockets and terminals' : OUTSIDE)
-      return undefined
-    }
-    const description = this.recorder.open(shown, flags)
-    this.recorder.warn(`fd ${fd.fd} (${shown}) was open before the recording began; its file position is taken to be 0`)
-    process.files.set(fd.fd, description, false)
-    return description
-  }
-
-  /** The path of an open file: as `-y` shows it, else as it was opened. */
-  pathOf(process: Process, arg: string | undefined): string | undefined {
-    const fd = parseFd(arg)
-    const path = fd?.deleted === true ? undefined : this.inside(fd?.path) ?? process.files.get(fd?.fd ?? NaN)?.path
-    if (path === undefined) this.recorder.ignore(fd?.deleted === true ? 'attributes of deleted files' : OUTSIDE)
-    return path
-  }
-
-  /** The path that was opened: with `-y` the fd that is returned shows it, symbolic links followed. */
-  openedPath(process: Process, call: Call, at: string | undefined, text: string | undefined): string | undefined {
-    if (call.path === undefined) return this.path(process, at, text)
-    const path = this.inside(call.path)
-    if (path === undefined) this.recorder.ignore(OUTSIDE)
-    return path
-  }
-
-  /** close(2), where it begins. */
-  close(process: Process, args: string): void {
-    const fd = parseFd(args.replace(/\)\s*$/, '').trim())
-    if (fd === undefined || !process.files.close(fd.fd)) this.recorder.ignore(OUTSIDE)
-  }
-
-  /** Take the working directory that `-y` shows behind AT_FDCWD, also in calls that failed. */
-  learn(process: Process, { args }: Call): void {
-    const shown = args.find(arg => arg.startsWith('AT_FDCWD<'))
-    if (shown !== undefined) process.cwd.path = parseFd(shown)?.path ?? process.cwd.path
-  }
-
-  /** chdir(2) and fchdir(2). */
-  chdir(process: Process, { name, args: [arg] }: Call): void {
-    const path = name === 'chdir' ? this.absolute(process, undefined, parseText(arg)) : parseFd(arg)?.path
-    process.cwd.path = path === undefined ? undefined : `/${normalise(path) ?? ''}`
-    this.recorder.ignore(`${name} (followed)`)
-  }
-
-  /** An operation on a path that is there. */
-  onPath(path: string | undefined, operation: (path: string) => Operation): Node | undefined {
-    if (path === undefined) return undefined
-    const node = this.recorder.names.touch(path)
-    this.recorder.emit(operation(path))
-    return node
-  }
-
-  /** `path` was moved from `from`; where one of them is outside the root, the other appears or goes. */
-  rename(from: string | undefined, to: string | undefined): void {
-    const { names } = this.recorder
-    if (from !== undefined && to !== undefined) {
-      names.rename(from, to)
-      return this.recorder.emit({ op: 'rename', from, to })
-    }
-    if (to !== undefined && names.get(to) === undefined) this.recorder.blind('files moved into the root')
-    if (from === undefined) return
-    const directory = names.touch(from).kind === 'directory'
-    if (directory) return this.recorder.blind('directories moved out of the root')
-    names.remove(from, 'file')
-    this.recorder.emit({ op: 'unlink', path: from })
-  }
-
-  private absolute(process: Process, at: string | undefined, text: string | undefined): string | undefined {
-    if (text === undefined || text.startsWith('/')) return text
-    const shown = parseFd(at)
-    const base = shown === undefined || Number.isNaN(shown.fd) ? process.cwd.path : shown.path ?? this.opened(process, shown.fd)
-    return base === undefined ? undefined : `${base}/${text}`
-  }
-
-  /** The absolute path of an open directory, for recordings without `-y`. */
-  private opened(process: Process, fd: number): string | undefined {
-    const path = process.files.get(fd)?.path
-    return path === undefined ? undefined : `/${this.root}/${path}`
-  }
-
-  private inside(path: string | undefined): string | undefined {
-    const whole = path?.startsWith('/') === true ? normalise(path) : undefined
-    if (whole === undefined || this.root === '.') return whole === undefined ? undefined : this.recorder.names.resolve(whole)
-    if (whole === this.root) return '.'
-    return whole.startsWith(`${this.root}/`) ? this.recorder.names.resolve(whole.slice(this.root.length + 1)) : undefined
-  }
-}
 
 /** Turns one call that succeeded into operations. */
 type Handler = (on: FileCalls, process: Process, call: Call) => void
@@ -143,10 +23,12 @@ const withFile = (then: (on: FileCalls, file: Description, call: Call) => void):
 }
 
 /** A handler of a call on the path in argument `at`. The argument before it counts if it is a directory fd. */
-const withPath = (at: number, then: (on: FileCalls, path: string, call: Call) => void): Handler => (on, process, call) => {
-  const path = on.path(process, call.args[at - 1], call.args[at])
-  if (path !== undefined) then(on, path, call)
-}
+const withPath =
+  (at: number, then: (on: FileCalls, path: string, call: Call) => void): Handler =>
+  (on, process, call) => {
+    const path = on.path(process, call.args[at - 1], call.args[at])
+    if (path !== undefined) then(on, path, call)
+  }
 
 const number = (arg: string | undefined): number => parseNumber(arg) ?? 0
 const octal = (arg: string | undefined): number => parseInt(arg ?? '', 8) & 0o7777
@@ -220,7 +102,13 @@ function lengths(iovec: string, written: number): number[] {
   return left > 0 ? [...lens, left] : lens
 }
 
-const WHENCE: Record<string, Whence> = { SEEK_SET: 'set', SEEK_CUR: 'cur', SEEK_END: 'end', SEEK_DATA: 'data', SEEK_HOLE: 'hole' }
+const WHENCE: Record<string, Whence> = {
+  SEEK_SET: 'set',
+  SEEK_CUR: 'cur',
+  SEEK_END: 'end',
+  SEEK_DATA: 'data',
+  SEEK_HOLE: 'hole',
+}
 
 const lseek = withFile((on, file, { args, value }) => {
   const off = number(args[1])
@@ -259,29 +147,34 @@ const fallocate = withFile((on, { fd, node }, { args: [, flags = '', off, len] }
 })
 
 /** A copy inside the kernel becomes a read and a write; one that moves 0 bytes is left out. */
-const copy = (from: number, fromOff: number, to: number, toOff?: number): Handler => (on, process, { args, value: len }) => {
-  if (len === 0) return on.recorder.ignore('copies of 0 bytes')
-  const source = on.file(process, args[from], ['O_RDONLY'])
-  if (source !== undefined) on.recorder.read(source, len, len, parseNumber(args[fromOff]))
-  const target = on.file(process, args[to])
-  if (target !== undefined) on.recorder.write(target, len, toOff === undefined ? undefined : parseNumber(args[toOff]))
-}
+const copy =
+  (from: number, fromOff: number, to: number, toOff?: number): Handler =>
+  (on, process, { args, value: len }) => {
+    if (len === 0) return on.recorder.ignore('copies of 0 bytes')
+    const source = on.file(process, args[from], ['O_RDONLY'])
+    if (source !== undefined) on.recorder.read(source, len, len, parseNumber(args[fromOff]))
+    const target = on.file(process, args[to])
+    if (target !== undefined) on.recorder.write(target, len, toOff === undefined ? undefined : parseNumber(args[toOff]))
+  }
 
-const stat = (pathArg: (on: FileCalls, process: Process, call: Call) => string | undefined): Handler => (on, process, call) => {
-  const path = pathArg(on, process, call)
-  if (path === undefined) return
-  const text = call.args.join(' ')
-  const type = /stx?_mode=S_IF(\w+)/.exec(text)?.[1]
-  const size = /stx?_size=(\d+)/.exec(text)?.[1]
-  const kind = type === 'DIR' ? 'directory' : type === 'LNK' ? 'symlink' : 'file'
-  if (type !== undefined && !['DIR', 'LNK', 'REG'].includes(type)) return on.recorder.ignore('attributes of special files')
-  const known = on.recorder.names.get(path)
-  if (known === undefined && kind === 'symlink') return on.recorder.ignore('symbolic links of before the recording')
-  const node = on.recorder.names.touch(path, kind)
-  if (node.initial !== undefined && node.initial !== '.' && type !== undefined) node.kind = kind
-  if (size !== undefined && node.kind === kind) on.recorder.names.sized(node, Number(size), true)
-  on.recorder.emit({ op: 'stat', path })
-}
+const stat =
+  (pathArg: (on: FileCalls, process: Process, call: Call) => string | undefined): Handler =>
+  (on, process, call) => {
+    const path = pathArg(on, process, call)
+    if (path === undefined) return
+    const text = call.args.join(' ')
+    const type = /stx?_mode=S_IF(\w+)/.exec(text)?.[1]
+    const size = /stx?_size=(\d+)/.exec(text)?.[1]
+    const kind = type === 'DIR' ? 'directory' : type === 'LNK' ? 'symlink' : 'file'
+    if (type !== undefined && !['DIR', 'LNK', 'REG'].includes(type))
+      return on.recorder.ignore('attributes of special files')
+    const known = on.recorder.names.get(path)
+    if (known === undefined && kind === 'symlink') return on.recorder.ignore('symbolic links of before the recording')
+    const node = on.recorder.names.touch(path, kind)
+    if (node.initial !== undefined && node.initial !== '.' && type !== undefined) node.kind = kind
+    if (size !== undefined && node.kind === kind) on.recorder.names.sized(node, Number(size), true)
+    on.recorder.emit({ op: 'stat', path })
+  }
 
 /** fstatat(2) with an empty path asks for the directory fd itself. */
 const statAt = stat((on, process, { args }) =>
@@ -316,7 +209,8 @@ const withPaths = (
 }
 
 const rename = (on: FileCalls, from: string | undefined, to: string | undefined, { args }: Call): void => {
-  if (args[4]?.includes('RENAME_EXCHANGE') === true) return on.recorder.blind('exchanges of two names (RENAME_EXCHANGE)')
+  if (args[4]?.includes('RENAME_EXCHANGE') === true)
+    return on.recorder.blind('exchanges of two names (RENAME_EXCHANGE)')
   on.rename(from, to)
 }
 
@@ -383,7 +277,9 @@ export const CALLS: Readonly<Record<string, Handler>> = {
   fchmod: (on, process, { args }) => chmod(on, on.pathOf(process, args[0]), args[1]),
   fchmodat: withPath(1, (on, path, { args }) => chmod(on, path, args[2])),
   unlink,
-  unlinkat: withPath(1, (on, path, { args }) => remove(on, path, args[2]?.includes('AT_REMOVEDIR') === true ? 'rmdir' : 'unlink')),
+  unlinkat: withPath(1, (on, path, { args }) =>
+    remove(on, path, args[2]?.includes('AT_REMOVEDIR') === true ? 'rmdir' : 'unlink'),
+  ),
   rmdir: withPath(0, (on, path) => remove(on, path, 'rmdir')),
   mkdir: withPath(0, (on, path, { args }) => mkdir(on, path, args[1])),
   mkdirat: withPath(1, (on, path, { args }) => mkdir(on, path, args[2])),

@@ -12,24 +12,43 @@ test('a line is a call, a half of one, a signal or an end', () => {
   expect(parseStraceLine('sync() = 0')).toEqual({ kind: 'call', pid: 0, time: undefined, text: 'sync() = 0' })
   expect(parseStraceLine('12 1.000000 --- SIGCHLD {si_signo=SIGCHLD} ---')).toEqual({ kind: 'signal', pid: 12 })
   expect(parseStraceLine('12 1.000000 +++ exited with 0 +++')).toEqual({ kind: 'exit', pid: 12 })
-  expect(parseStraceLine('12 1.000000 +++ superseded by execve in pid 14 +++')).toEqual({ kind: 'superseded', pid: 12, by: 14 })
+  expect(parseStraceLine('12 1.000000 +++ superseded by execve in pid 14 +++')).toEqual({
+    kind: 'superseded',
+    pid: 12,
+    by: 14,
+  })
   expect(parseStraceLine('Process 12 attached')).toBeUndefined()
 })
 
 test('a call is a name, arguments and a result', () => {
-  expect(parseCall('openat(AT_FDCWD</d>, "a, (b) \\"c\\"", O_RDWR|O_CREAT, 0644) = 3</d/a> <0.000012>'))
-    .toEqual({ name: 'openat', args: ['AT_FDCWD</d>', '"a, (b) \\"c\\""', 'O_RDWR|O_CREAT', '0644'], value: 3, path: '/d/a' })
-  expect(parseCall('read(3<pipe:[17]>, ""..., 8) = -1 EAGAIN (Resource temporarily unavailable)')).toMatchObject({ value: -1 })
+  expect(parseCall('openat(AT_FDCWD</d>, "a, (b) \\"c\\"", O_RDWR|O_CREAT, 0644) = 3</d/a> <0.000012>')).toEqual({
+    name: 'openat',
+    args: ['AT_FDCWD</d>', '"a, (b) \\"c\\""', 'O_RDWR|O_CREAT', '0644'],
+    value: 3,
+    path: '/d/a',
+  })
+  expect(parseCall('read(3<pipe:[17]>, ""..., 8) = -1 EAGAIN (Resource temporarily unavailable)')).toMatchObject({
+    value: -1,
+  })
   expect(parseCall('exit_group(0)   = ?')).toMatchObject({ value: NaN, args: ['0'] })
-  expect(parseCall('mmap(NULL, 1, PROT_READ, MAP_SHARED, 3</d/a>, 0) = 0x7f0000000000')).toMatchObject({ value: 0x7f0000000000 })
+  expect(parseCall('mmap(NULL, 1, PROT_READ, MAP_SHARED, 3</d/a>, 0) = 0x7f0000000000')).toMatchObject({
+    value: 0x7f0000000000,
+  })
   expect(parseCall('fcntl(3</d/x>(deleted), F_GETFD) = 0x1 (flags FD_CLOEXEC)')).toMatchObject({ value: 1 })
   expect(parseCall('read(3, "", 8')).toBeUndefined()
 })
 
 test('arguments are split outside of quotes, brackets and paths', () => {
-  expect(splitArguments('3</d/a, b>, [{iov_base=""..., iov_len=4}, {iov_base="", iov_len=2}], 2'))
-    .toEqual(['3</d/a, b>', '[{iov_base=""..., iov_len=4}, {iov_base="", iov_len=2}]', '2'])
-  expect(splitArguments('3<TCP:[127.0.0.1:1->127.0.0.1:2]>, "\\\\", 1')).toEqual(['3<TCP:[127.0.0.1:1->127.0.0.1:2]>', '"\\\\"', '1'])
+  expect(splitArguments('3</d/a, b>, [{iov_base=""..., iov_len=4}, {iov_base="", iov_len=2}], 2')).toEqual([
+    '3</d/a, b>',
+    '[{iov_base=""..., iov_len=4}, {iov_base="", iov_len=2}]',
+    '2',
+  ])
+  expect(splitArguments('3<TCP:[127.0.0.1:1->127.0.0.1:2]>, "\\\\", 1')).toEqual([
+    '3<TCP:[127.0.0.1:1->127.0.0.1:2]>',
+    '"\\\\"',
+    '1',
+  ])
   expect(splitArguments('3</d/a->, 1')).toEqual(['3</d/a->', '1'])
   expect(splitArguments('')).toEqual([])
 })
@@ -44,7 +63,12 @@ test('fds, texts and numbers', () => {
   expect(parseFd('"3"')).toBeUndefined()
   expect(parseText('"caf\\303\\251\\n"')).toBe('café\n')
   expect(parseText('0x7ffc0000')).toBeUndefined()
-  expect([parseNumber('[4096]'), parseNumber('[0] => [100]'), parseNumber('NULL'), parseNumber('-20')]).toEqual([4096, 0, undefined, -20])
+  expect([parseNumber('[4096]'), parseNumber('[0] => [100]'), parseNumber('NULL'), parseNumber('-20')]).toEqual([
+    4096,
+    0,
+    undefined,
+    -20,
+  ])
 })
 
 test('what strace escapes comes back', () => {

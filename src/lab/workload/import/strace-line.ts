@@ -119,7 +119,10 @@ export function unescape(text: string): string {
   if (!text.includes('\\')) return text
   return text.replace(/(?:\\(?:x[0-9a-f]{2}|[0-7]{1,3}))+|\\(.)/g, (run, c: string | undefined) => {
     if (c !== undefined) return ESCAPES[c] ?? run
-    const bytes = run.split('\\').slice(1).map(each => each.startsWith('x') ? parseInt(each.slice(1), 16) : parseInt(each, 8))
+    const bytes = run
+      .split('\\')
+      .slice(1)
+      .map(each => (each.startsWith('x') ? parseInt(each.slice(1), 16) : parseInt(each, 8)))
     return Buffer.from(bytes).toString('utf8')
   })
 }
@@ -138,7 +141,8 @@ export function parseFd(arg: string | undefined): FdArgument | undefined {
   if (match === null) return undefined
   const [, number = '', annotation, mark] = match
   const fd = number === 'AT_FDCWD' ? NaN : Number(number)
-  if (annotation?.startsWith('/') !== true) return { fd, path: undefined, other: annotation !== undefined, deleted: false }
+  if (annotation?.startsWith('/') !== true)
+    return { fd, path: undefined, other: annotation !== undefined, deleted: false }
   const { path, deleted } = pathOf(annotation)
   return { fd, path, other: false, deleted: deleted || mark !== undefined }
 }

@@ -16,7 +16,8 @@
 import { WorkloadError } from '../schema.ts'
 import { importLines, Recorder } from './recorder.ts'
 import type { Imported, Importer, ImportOptions } from './recorder.ts'
-import { CALLS, FileCalls } from './strace-calls.ts'
+import { CALLS } from './strace-calls.ts'
+import { FileCalls } from './strace-files.ts'
 import { parseCall, parseStraceLine } from './strace-line.ts'
 import type { Call, StraceLine } from './strace-line.ts'
 import { child, exec, FdTable } from './strace-process.ts'
@@ -57,7 +58,8 @@ export class StraceImporter implements Importer {
   finish(): Imported {
     if (this.malformed !== undefined) this.recorder.ignore('last line cut off')
     for (const [pid, lines] of [...this.held]) this.release(pid, this.fresh(), lines)
-    for (const { pending } of this.processes.values()) if (pending !== undefined) this.recorder.ignore('calls that never returned')
+    for (const { pending } of this.processes.values())
+      if (pending !== undefined) this.recorder.ignore('calls that never returned')
     return this.recorder.finish()
   }
 
