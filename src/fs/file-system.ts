@@ -170,8 +170,8 @@ export class FileSystem {
   }
 
   /** Bring `inode.owed` up to date; what it grew by comes out of the mapping's reservation for map blocks first. */
-  #settleOwed(inode: Inode, m: Mapping | null): void {
-    const owed = this.format.owed(inode)
+  #settleOwed(inode: Inode, m: Mapping | null, most = Infinity): void {
+    const owed = Math.min(most, this.format.owed(inode))
     const grown = owed - inode.owed
     const held = m === null ? 0 : Math.min(Math.max(grown, 0), m.reservedMap)
     if (m !== null) m.reservedMap -= held
@@ -214,11 +214,13 @@ export class FileSystem {
   /** Place blocks under [lblk, lblk + n), delayed, out of its own reservation. @returns blocks placed, at least 1 */
   *realise(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<number, 'ENOSPC' | 'EIO'> {
     if (k.fault('ENOSPC.realise')) return yield* raise('ENOSPC', 'ENOSPC.realise')
-    k.ledger.mapBlocks += yield* this.format.growMap(inode, lblk, n)
+    const mapped = yield* this.format.growMap(inode, lblk, n)
+    k.ledger.mapBlocks += mapped
     const placed = yield* this.#place(k, inode, lblk, n)
     this.#change(inode, null, lblk, placed.n, this.format.hasUnwritten ? UNWRITTEN : MAPPED, placed.start)
     this.space.reserved -= placed.n
-    this.#settleOwed(inode, null)
+    // What was reserved is enough, even where the bound comes out larger for the two halves of a delayed extent.
+    this.#settleOwed(inode, null, inode.owed - mapped)
     return placed.n
   }
 

@@ -41,10 +41,8 @@ export function* create(
 
 /** Add a name for an inode; a directory may grow by a block, which must not be somebody's reservation. */
 function* addEntry(k: Verbs, fs: FileSystem, dir: Inode, name: string, inode: Inode): Kernel<void, 'ENOSPC' | 'EIO'> {
-  if (fs.space.available < 2) {
-    // Two blocks are the most that an entry may take: one for the directory, one for its map.
-    if (fs.space.reserved > 0) return yield* raise('ENOSPC', 'ENOSPC.directory')
-  }
+  // A block for the directory and three for its map are the most that an entry may take; they must not be reserved ones.
+  if (fs.space.reserved > 0 && fs.space.available < 4) return yield* raise('ENOSPC', 'ENOSPC.directory')
   yield* fs.format.addName(dir, name, inode.ino, inode.mode)
   touch(k, dir)
 }
