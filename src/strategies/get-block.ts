@@ -56,7 +56,7 @@ export const getBlockDesign = (probe: 'once' | 'ext4'): Strategy<'ENOSPC' | 'EIO
 
   *end(k, w, m) {
     if (m.madeCount > 0 && m.written < m.len) {
-      yield* punchMade(k, w, m, Math.ceil(Math.max(k.size(w.inode), m.pos + m.written) / w.fs.blockSize))
+      yield* punchMade(k, w, m, Math.ceil(k.size(w.inode) / w.fs.blockSize))
     }
   },
 })

@@ -1,0 +1,159 @@
+/**
+ * The quick fault pass: every scene, once with nothing failing, then once for each fault site that its write reaches, each
+ * failing once and failing from then on.
+ *
+ * Enumerated, never sampled; the number of plays follows from the design. Pairs of faults, interleavings and crashes are not
+ * here. `selfTest` shows the same pass to the mutants.
+ */
+import { isLeft } from 'fp-ts/lib/Either.js'
+import { MemoryDevice } from '../block/memory-device.ts'
+import { Ledger, monoidLedger } from '../kernel/ledger.ts'
+import { type Claim, type ClaimId, CLAIMS } from './claims.ts'
+import { GROUND_BYTES, type Ground, type Play, play } from './play.ts'
+import { type Scene, SCENES } from './scene.ts'
+import { MUTANTS, type Mutant } from './self-test/mutants.ts'
+import { type FormatName, make } from './session.ts'
+
+/** Format, block and folio size: what a comparison holds fixed. */
+export interface Fixed {
+  readonly format: FormatName
+  /** Bytes. */
+  readonly blockSize: number
+  /** The largest folio, as an order. */
+  readonly folioOrder: number
+}
+
+/** A broken claim: the first play that showed it. */
+export interface Broken {
+  readonly what: string
+  readonly scene: string
+  /** The fault site of that play, or null: nothing was made to fail. */
+  readonly site: string | null
+  /** As `compare --scene` takes it: `grow`, `grow@3`, `grow@3!`. */
+  readonly replay: string
+  readonly timeline: readonly string[]
+}
+
+/** What the pass found about one design. Plain data. */
+export interface FaultPass {
+  readonly plays: number
+  /** Plays in which a fault was injected. */
+  readonly faulted: number
+  /** Judged writes that failed or were cut short. */
+  readonly failedWrites: number
+  /** How often each claim was looked at. */
+  readonly checked: Readonly<Record<ClaimId, number>>
+  readonly broken: Readonly<Record<ClaimId, Broken>>
+  /** Cost of the failed writes alone, summed. */
+  readonly undo: Ledger
+  /** Everything that all plays counted. */
+  readonly total: Ledger
+}
+
+/** A fresh file system for scenes. Free space is 0xAA, so that stale data shows. @throws Error if mkfs fails: a bug */
+export const groundDevice = (fixed: Fixed): MemoryDevice => {
+  const device = new MemoryDevice(GROUND_BYTES, { fill: 0xaa })
+  const made = make(device, fixed)
+  if (isLeft(made)) throw new Error(made.left.message)
+  return device
+}
+
+/** `grow@3!`: scene, failing instance, sticky. */
+export const sayReplay = (p: Pick<Play, 'scene' | 'plan'>): string =>
+  p.scene + p.plan.fail.map((i) => `@${i}`).join('') + (p.plan.sticky === true ? '!' : '')
+
+/** All plays of one scene, the one without faults first. */
+export function* playsOf(scene: Scene, ground: Ground): Generator<Play> {
+  const dry = play(scene, ground)
+  yield dry
+  for (let i = 0; i < dry.reached.length; i++) {
+    yield play(scene, ground, { fail: [i] })
+    yield play(scene, ground, { fail: [i], sticky: true })
+  }
+}
+
+/**
+ * Run the pass.
+ * @param seen is shown every play as it ends: for judges and for progress
+ */
+export const faultPass = (ground: Ground, seen: (p: Play) => void = () => {}): FaultPass => {
+  const checked: Record<ClaimId, number> = {}
+  const broken: Record<ClaimId, Broken> = {}
+  let [plays, faulted, failedWrites] = [0, 0, 0]
+  let undo = new Ledger()
+  let total = new Ledger()
+  for (const scene of SCENES) {
+    for (const p of playsOf(scene, ground)) {
+      seen(p)
+      plays++
+      if (p.failed.length > 0) faulted++
+      for (const c of p.checked) checked[c] = (checked[c] ?? 0) + 1
+      for (const { claim, what } of p.findings) broken[claim] ??= brokenBy(p, what)
+      total = monoidLedger.concat(total, p.total)
+      if (p.outcome === null || (typeof p.outcome === 'number' && p.outcome >= p.wanted && p.wanted === sceneLength(scene))) continue
+      failedWrites++
+      undo = monoidLedger.concat(undo, p.cost)
+    }
+  }
+  return { plays, faulted, failedWrites, checked, broken, undo, total }
+}
+
+const sceneLength = (s: Scene): number => s.write.len
+
+const brokenBy = (p: Play, what: string): Broken =>
+  ({ what, scene: p.scene, site: p.failed[0] ?? null, replay: sayReplay(p), timeline: p.timeline })
+
+/** Whether the claim's mutant is seen by this pass. */
+export interface Kill {
+  readonly mutant: string
+  readonly source: string
+  readonly claim: ClaimId
+  readonly killed: boolean
+  /** Plays until it was killed, or all of them. */
+  readonly plays: number
+  /** The play that killed it. */
+  readonly by: string | null
+}
+
+/** Show the pass to one mutant, until the claim that it names sees it. */
+export const tryMutant = (m: Mutant, ground: Omit<Ground, 'strategy' | 'verbs'>): Kill => {
+  let plays = 0
+  for (const scene of SCENES) {
+    for (const p of playsOf(scene, { ...ground, strategy: m.strategy, ...(m.verbs && { verbs: m.verbs }) })) {
+      plays++
+      if (p.findings.some((f) => f.claim === m.claim)) {
+        return { mutant: m.id, source: m.source, claim: m.claim, killed: true, plays, by: sayReplay(p) }
+      }
+    }
+  }
+  return { mutant: m.id, source: m.source, claim: m.claim, killed: false, plays, by: null }
+}
+
+/** Show the pass to every mutant. */
+export const selfTest = (ground: Omit<Ground, 'strategy' | 'verbs'>): Kill[] => MUTANTS.map((m) => tryMutant(m, ground))
+
+/** What a table says of a claim and a design. */
+export interface Verdict {
+  readonly claim: ClaimId
+  readonly status: 'pass' | 'fail' | 'declared' | 'untested' | 'n.a.'
+  /** Why it is not a pass; for a pass, how often it was looked at. */
+  readonly reason: string
+}
+
+/** The verdicts on one design, in the order of CLAIMS. */
+export const verdicts = (
+  pass: FaultPass, kills: readonly Kill[], declared: (c: Claim) => boolean,
+): Verdict[] => CLAIMS.map((c) => ({ claim: c.id, ...verdictOn(c, pass, kills, declared(c)) }))
+
+const verdictOn = (c: Claim, pass: FaultPass, kills: readonly Kill[], declared: boolean): Omit<Verdict, 'claim'> => {
+  if (c.elsewhere !== undefined) return { status: 'untested', reason: c.elsewhere }
+  const broken = pass.broken[c.id]
+  if (broken !== undefined) return { status: declared ? 'declared' : 'fail', reason: broken.what }
+  const vacuous = c.vacuous?.(pass.total) ?? null
+  if (vacuous !== null) return { status: 'n.a.', reason: vacuous }
+  const n = pass.checked[c.id] ?? 0
+  if (n === 0) return { status: 'untested', reason: 'no play came so far' }
+  const mutants = kills.filter((k) => k.claim === c.id)
+  if (!mutants.some((k) => k.killed)) return { status: 'untested', reason: `no mutant was killed by it (${mutants.map((k) => k.mutant).join(', ') || 'there is none'})` }
+  return { status: 'pass', reason: `held in ${n} plays` }
+}
