@@ -104,7 +104,7 @@ export const ours = (strategy: AnyStrategy, deviceBytes: number, maxFolioOrder =
 }
 
 /** The value, or an exception that names the errno. */
-export const must = <A>(result: Either<string, A>): A => {
-  if (isLeft(result)) throw new Error(`failed with ${result.left}`)
+export const must = <A>(result: Either<unknown, A>): A => {
+  if (isLeft(result)) throw new Error(`failed with ${JSON.stringify(result.left)}`)
   return result.right
 }

@@ -33,12 +33,22 @@ interface Driver {
   readonly iterFactor: number
 }
 
+const FOLIOS = ['begin', 'folio+', 'alloc', 'fdirty']
 const drivers: readonly Driver[] = [
-  { name: 'ext2', kernel: 'ext2', format: 'ext2', blockSize: 4096, strategy: getBlock, rows: ['begin', 'folio+', 'alloc', 'fdirty'], iterFactor: 1 },
+  { name: 'ext2', kernel: 'ext2', format: 'ext2', blockSize: 4096, strategy: getBlock, rows: FOLIOS, iterFactor: 1 },
   { name: 'ext2-1k', kernel: 'ext2', format: 'ext2', blockSize: 1024, strategy: getBlock, rows: ['begin', 'alloc'], iterFactor: 1 },
-  { name: 'ext4-nodelalloc', kernel: 'ext4,nodelalloc', format: 'ext4', blockSize: 4096, strategy: getBlock, rows: ['begin', 'folio+', 'alloc', 'fdirty'], iterFactor: 1 },
-  { name: 'ext4', kernel: 'ext4', format: 'ext4', blockSize: 4096, strategy: reserveAllocate, rows: ['begin', 'folio+', 'fdirty', 'f:alloc'], iterFactor: 1 },
-  { name: 'xfs', kernel: 'xfs', format: 'ext4', blockSize: 4096, strategy: reserveAllocate, rows: ['begin', 'f:alloc'], iterFactor: 2 },
+  {
+    name: 'ext4-nodelalloc', kernel: 'ext4,nodelalloc', format: 'ext4', blockSize: 4096, strategy: getBlock, rows: FOLIOS,
+    iterFactor: 1,
+  },
+  {
+    name: 'ext4', kernel: 'ext4', format: 'ext4', blockSize: 4096, strategy: reserveAllocate,
+    rows: ['begin', 'folio+', 'fdirty', 'f:alloc'], iterFactor: 1,
+  },
+  {
+    name: 'xfs', kernel: 'xfs', format: 'ext4', blockSize: 4096, strategy: reserveAllocate, rows: ['begin', 'f:alloc'],
+    iterFactor: 2,
+  },
 ]
 
 const close = (row: string, ours: number, kernel: number): void => {

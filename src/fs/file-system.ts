@@ -32,6 +32,8 @@ export interface Mount {
   readonly device: BlockDevice
   readonly verbs: Verbs
   readonly strategy: AnyStrategy
+  /** Bios carry T10 protection information; the device must keep it (ProtectedDevice). Default false. */
+  readonly protection?: boolean
   /** Share of the memory limit that may be dirty before writers are throttled; default 0.4. */
   readonly dirtyRatio?: number
 }
@@ -46,6 +48,10 @@ export class FileSystem {
   readonly blockSize: number
   /** Inodes in core by number. Walk it through `cachedInodes`, which sorts. */
   readonly inodes = new Map<number, Inode>()
+  /** Bios carry T10 tuples. */
+  readonly protection: boolean
+  /** ... and the design takes their guards at copy-in. */
+  readonly checksumAtCopy: boolean
   /** Blocks that an undo could not give back because the bitmap could not be read. */
   lostBlocks = 0
   readonly #dirtyLimit: number
@@ -58,6 +64,8 @@ export class FileSystem {
     this.strategy = mount.strategy
     this.space = new Space(mount.format)
     this.blockSize = mount.format.blockSize
+    this.protection = mount.protection ?? false
+    this.checksumAtCopy = this.protection && mount.strategy.claims.checksumAt === 'copy'
     this.#dirtyLimit = Math.floor(mount.verbs.cache.limitPages * (mount.dirtyRatio ?? 0.4))
   }
 

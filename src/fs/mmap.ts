@@ -8,7 +8,8 @@
  * write-protection, which is why invalidation must refuse a pinned folio.
  * Sources: filemap_fault, iomap_page_mkwrite, ext4_page_mkwrite, Documentation/core-api/pin_user_pages.rst.
  */
-import { type Kernel, raise } from '../kernel/kernel.ts'
+import type { PageMapping, PageMemory } from '../iov/user-memory.ts'
+import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
 import { PAGE, roundUp } from '../kernel/units.ts'
 import { type Folio, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, UPTODATE } from '../pagecache/folio.ts'
 import { type Extent, HOLE } from './extent-map.ts'
@@ -63,6 +64,7 @@ function* makeWritable(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off: nu
       k.release(inode.mapLock)
     }
   }
+  k.forgetGuards(f, off, PAGE)
   k.dirtyBlocks(f, off, bytes)
 }
 
@@ -101,6 +103,37 @@ const pageWith = (k: Verbs, inode: Inode, pos: number, bits: number): Folio | nu
   if (f === null) return null
   const pte = f.slab.pte[f.page + Math.floor((pos - f.pos) / PAGE)]!
   return (pte & bits) === bits ? f : null
+}
+
+/**
+ * A shared mapping of a file as the source or target of a system call: the page that is copied from may be the very page
+ * that is written (bugs Z01, Z02). `first` is the first page of the file that is mapped.
+ */
+export class FileMapping implements PageMapping {
+  readonly #k: Verbs
+  readonly #fs: FileSystem
+  readonly #inode: Inode
+  readonly #first: number
+
+  constructor(k: Verbs, fs: FileSystem, inode: Inode, first = 0) {
+    this.#k = k
+    this.#fs = fs
+    this.#inode = inode
+    this.#first = first
+  }
+
+  resolve(page: number, write: boolean): PageMemory | null {
+    const pos = (this.#first + page) * PAGE
+    const f = pageWith(this.#k, this.#inode, pos, write ? PTE_WRITE : PTE_PRESENT)
+    if (f === null) return null
+    if (write) f.slab.pte[f.page + (pos - f.pos) / PAGE]! |= PTE_DIRTY
+    return { bytes: f.slab.bytes, start: f.base + pos - f.pos }
+  }
+
+  *fault(page: number, write: boolean): Kernel<boolean> {
+    const faulted = yield* attempt(() => fault(this.#k, this.#fs, this.#inode, (this.#first + page) * PAGE, write))
+    return faulted._tag === 'Right'
+  }
 }
 
 /** A folio pinned for DMA (FOLL_WRITE): it stays where it is, and may be written until it is released. */

@@ -51,7 +51,10 @@ export function* readFile(
       k.ledger.folioLookups++
       const copied = target.copyOut(f.slab.bytes, f.base + off, done, n)
       done += copied
-      if (copied < n) return done > 0 ? done : yield* raise('EFAULT', 'EFAULT.target')
+      if (copied < n) {
+        const writable = target.faultInWritable === undefined ? 0 : yield* target.faultInWritable(done, n - copied)
+        if (writable === 0) return done > 0 ? done : yield* raise('EFAULT', 'EFAULT.target')
+      }
       yield* k.step('read')
     }
   } catch (e) {

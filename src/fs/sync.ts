@@ -18,14 +18,19 @@ import { writeBack } from './writeback.ts'
 export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = Infinity): Kernel<void, 'EIO' | 'ENOSPC'> {
   const { inode } = file
   if (inode.isFile) yield* writeBack(k, fs, inode, from, to)
+  const metadata = yield* attempt(() => syncMetadata(k, fs, inode))
+  const { errno, sample } = inode.pages!.errors.check(file.errorsSeen)
+  file.errorsSeen = sample
+  if (errno !== null) return yield* raise(errno as 'EIO', 'EIO.errseq')
+  if (metadata._tag === 'Left') return yield* raise(metadata.left)
+}
+
+function* syncMetadata(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void, 'EIO'> {
   if (inode.dirty) {
     yield* fs.format.syncInode(inode)
     inode.dirty = false
   }
   yield* flush(k, fs)
-  const { errno, sample } = inode.pages!.errors.check(file.errorsSeen)
-  file.errorsSeen = sample
-  if (errno !== null) return yield* raise(errno as 'EIO', 'EIO.errseq')
 }
 
 /** Empty the device's cache. */

@@ -111,7 +111,8 @@ export class Verbs extends PageVerbs {
   // --- after the copy: cannot fail ---------------------------------------------------------------------------------
 
   /** The bytes [off, off + n) stand: uptodate, and dirty unless `durable`. */
-  finish(_w: Write, f: Folio, off: number, n: number, durable: boolean): void {
+  finish(w: Write, f: Folio, off: number, n: number, durable: boolean): void {
+    if (w.fs.checksumAtCopy) this.takeGuards(f, off, n)
     if (durable) f.change(off, n, UPTODATE, 0)
     else this.dirtyBlocks(f, off, n)
   }
@@ -140,6 +141,13 @@ export class Verbs extends PageVerbs {
     const until = Math.min(upto - f.pos, off - (old % PAGE) + PAGE)
     f.zero(off, until - off)
     this.writeProtect(f)
+  }
+
+  /** Blocks of [off, off + n) that this write made and did not fill: zeros, dirty, so that nobody reads what is on disk. */
+  zeroMade(f: Folio, off: number, n: number): void {
+    f.zero(off, n)
+    this.dirtyBlocks(f, off, n)
+    this.ledger.blocksZeroedUndone++
   }
 
   /** Is `lblk` a hole for this mapping? Strategies ask this of their own look-ups. */

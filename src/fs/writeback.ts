@@ -11,12 +11,13 @@
  * Writeback belongs to the file system, not to a strategy: two designs may write one inode.
  * Sources: iomap_writepages (fs/iomap/buffered-io.c), mpage_map_and_submit_extent (fs/ext4/inode.c).
  */
-import { Bio } from '../block/bio.ts'
+import { Bio, TUPLE } from '../block/bio.ts'
+import { protect } from '../block/t10.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { Failure, type Kernel } from '../kernel/kernel.ts'
 import { PageVec, type Segment } from '../kernel/page-vec.ts'
-import { PAGE } from '../kernel/units.ts'
-import { BLOCK_MAPPED, BLOCK_PLACE, DIRTY, type Folio } from '../pagecache/folio.ts'
+import { PAGE, SECTOR } from '../kernel/units.ts'
+import { BLOCK_MAPPED, BLOCK_PLACE, DIRTY, type Folio, type Slab } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
@@ -33,6 +34,8 @@ interface Io {
   readonly devicePos: number
   len: number
   readonly vec: Segment[]
+  /** The slab of each segment. */
+  readonly slabs: Slab[]
   bio: Bio | null
 }
 
@@ -143,7 +146,10 @@ const addRun = (ios: Io[], f: Folio, off: number, len: number, devicePos: number
     if (joins) {
       last.len += n
       last.vec.push(segment)
-    } else ios.push({ pos: f.pos + off + done, devicePos: devicePos + done, len: n, vec: [segment], bio: null })
+      last.slabs.push(f.slab)
+    } else {
+      ios.push({ pos: f.pos + off + done, devicePos: devicePos + done, len: n, vec: [segment], slabs: [f.slab], bio: null })
+    }
     done += n
   }
 }
@@ -152,8 +158,22 @@ const submit = (k: Verbs, fs: FileSystem, io: Io): void => {
   io.bio = new Bio('write', io.devicePos, new PageVec(io.vec))
   k.ledger.dataBios++
   k.ledger.dataBytes += io.len
+  if (fs.protection) protectRun(io)
   if (k.fault('EIO.write')) io.bio.complete({ bytes: 0, errno: 'EIO' })
   else fs.device.submit(io.bio)
+}
+
+/** Tuples of a run: guards taken at copy-in where there are any, of the bytes as they are now elsewhere. */
+const protectRun = (io: Io): void => {
+  protect(io.bio!)
+  const tuples = io.bio!.protection!
+  let sector = 0
+  io.vec.forEach((segment, i) => {
+    for (let at = segment.start; at < segment.start + segment.len; at += SECTOR, sector++) {
+      const guard = io.slabs[i]!.guards?.at(at) ?? null
+      if (guard !== null) tuples.writeUInt16BE(guard, sector * TUPLE)
+    }
+  })
 }
 
 /** Wait for a run; what it wrote becomes written, and the size on disk may follow. @returns its errno */

@@ -47,6 +47,8 @@ export interface MountOptions {
   /** Show uninitialised memory and freed blocks; default false. */
   readonly poison?: boolean
   readonly now?: () => number
+  /** Bios carry T10 protection information; default false. */
+  readonly protection?: boolean
   /** Default: the verbs as they are. A mutant brings its own. */
   readonly verbs?: new (cache: PageCache, ledger: Ledger, choices: Choices, now: () => number) => Verbs
 }
@@ -92,7 +94,8 @@ export const mount = (device: BlockDevice, options: MountOptions): Either<Refuse
     ledger,
   )
   const verbs = new (options.verbs ?? Verbs)(cache, ledger, options.choices ?? straight, now)
-  const fs = new FileSystem({ format, device, verbs, strategy: options.strategy })
+  const { strategy, protection = false } = options
+  const fs = new FileSystem({ format, device, verbs, strategy, protection })
   return right({ posix: new Posix(fs), fs, device, ledger, cache })
 }
 

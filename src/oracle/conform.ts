@@ -110,7 +110,8 @@ const compare = (
     seen.fallocated ||= op.op === 'fallocate' && op.mode !== 'punch'
     seen.torn ||= 'readable' in op && op.readable < op.len
     const mine = answer(replayer, op, i)
-    const found = compareAnswers(i, op, mine, theirs.answers[i]!, kernel, seen) ?? failedExtension(i, op, mine, session.posix, ops, kernel)
+    const found =
+      compareAnswers(i, op, mine, theirs.answers[i]!, kernel, seen) ?? failedExtension(i, op, mine, session.posix, ops, kernel)
     if (found === null) continue
     out.push(found)
     if (found.rule !== null && PARTS.has(found.rule)) return out

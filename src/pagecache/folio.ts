@@ -15,6 +15,7 @@
 import type { Op } from '../kernel/kernel.ts'
 import { PAGE, PAGE_SHIFT } from '../kernel/units.ts'
 import type { AddressSpace } from './address-space.ts'
+import type { SectorGuards } from './sector-guards.ts'
 
 /** The block's bytes are not older than the disk. */
 export const UPTODATE = 1
@@ -48,6 +49,8 @@ export class Slab {
   readonly freeOrder = new Int8Array(Slab.PAGES).fill(-1)
   readonly slots: (Folio | null)[] = new Array<Folio | null>(Slab.PAGES).fill(null)
   readonly number: number
+  /** Checksums taken at copy-in; null while no design takes any. */
+  guards: SectorGuards | null = null
 
   constructor(number: number, blockShift: number) {
     this.number = number
@@ -165,10 +168,12 @@ export class Folio {
     this.slab.pte.fill(0, this.page, this.page + this.pages)
     this.uptodateBlocks = 0
     this.dirtyBlocks = 0
+    this.slab.guards?.forget(this.base, this.size)
   }
 
   /** Zero bytes [off, off + n). */
   zero(off: number, n: number): void {
     this.slab.bytes.fill(0, this.base + off, this.base + off + n)
+    this.slab.guards?.forget(this.base + off, n)
   }
 }

@@ -14,6 +14,7 @@ import { straight } from '../kernel/choices.ts'
 import type { AddressSpace } from './address-space.ts'
 import { BLOCK_PLACE, DIRTY, type Folio, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, UPTODATE } from './folio.ts'
 import { hasPte, type PageCache } from './page-cache.ts'
+import { SectorGuards } from './sector-guards.ts'
 
 /** Locks, decisions and folios. */
 export class PageVerbs {
@@ -219,6 +220,17 @@ export class PageVerbs {
   cleanBlocks(f: Folio, off: number, n: number): void {
     f.change(off, n, 0, DIRTY)
     if (!f.dirty && f.home !== null) f.home.markClean(f)
+  }
+
+  /** Take T10 guards of the sectors that [off, off + n) touches: these are the bytes that writeback must carry. */
+  takeGuards(f: Folio, off: number, n: number): void {
+    f.slab.guards ??= new SectorGuards(f.slab.bytes)
+    f.slab.guards.take(f.base + off, n)
+  }
+
+  /** Bytes [off, off + n) may be changed by a store from now on. */
+  forgetGuards(f: Folio, off: number, n: number): void {
+    f.slab.guards?.forget(f.base + off, n)
   }
 
   /** Clean blocks that [off, off + n) touches are no longer uptodate: the next reader asks the disk. */

@@ -75,9 +75,7 @@ export const giveBack = (k: Verbs, w: Write, m: Mapping, f: Folio, off: number, 
     for (let b = off - (off % block); b < off + n; b += block) {
       const isNew = m.isMade((f.pos + b) / block) && (f.bits(b) & UPTODATE) === 0
       if (!isNew || f.pos + b >= k.size(w.inode)) continue
-      f.zero(b, block)
-      k.dirtyBlocks(f, b, block)
-      k.ledger.blocksZeroedUndone++
+      k.zeroMade(f, b, block)
     }
   }
   k.unlockFolio(f)
