@@ -33,7 +33,8 @@ export function* performWrite<E extends Errno, L extends Errno>(
 ): Kernel<number, E | L | 'EFAULT' | 'ENOMEM' | 'EIO' | 'EINTR'> {
   let exclusive = s.exclusive === undefined || w.append || s.exclusive(k, w)
   if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)
-  if (w.append) w.pos = k.size(w.inode)
+  // Not once the plain prefix wrote some of it: the end is then after our own bytes.
+  if (w.append && w.done === 0) w.pos = k.size(w.inode)
   let errno: Errno | null = null
   let chunk = w.len
   let best = 0
@@ -94,7 +95,6 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
   let placed = false
   try {
     const end = yield* getBatch(k, s, w, m, open, from) as Kernel<number>
-    k.ledger.iterations++
     if (m.cookie !== k.cookie(w.inode)) {
       k.ledger.restarts++
       turn.stopped = true
@@ -162,6 +162,7 @@ function* copyBatch(k: Verbs, s: Strategy, w: Write, from: number, end: number, 
     const f = w.batch[i]!
     const off = at - f.pos
     const n = Math.min(end, f.pos + f.size) - at
+    k.ledger.iterations++
     const now = s.copy === 'atomic' || w.source.present
     const c = now ? k.copyNow(w, f, off, at - w.pos, n) : yield* k.copy(w, f, off, at - w.pos, n, true)
     const a = c < n && k.rejects(f, off, n) ? 0 : c
@@ -201,7 +202,7 @@ export const writePlain = (k: Verbs, s: Strategy, w: Write, m: Mapping): void =>
       if (f === null) return
       const off = at - f.pos
       const n = Math.min(m.len - m.written, f.size - off)
-      if (!k.edgesReady(f, off, n)) return k.unlockFolio(f)
+      if (!k.edgesReady(f, off, n)) return k.untryFolio(f)
       k.ledger.iterations++
       k.copyNow(w, f, off, at - w.pos, n)
       k.finish(w, f, off, n, false)

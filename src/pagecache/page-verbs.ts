@@ -102,6 +102,13 @@ export class PageVerbs {
     return f
   }
 
+  /** Give back what `tryFolio` returned as if it had not been asked: whoever asks again is charged. */
+  untryFolio(f: Folio): void {
+    f.locked = false
+    this.ledger.folioLookups--
+    this.ledger.locks--
+  }
+
   /**
    * The folio of a page, locked; made if there is none. A new one is as large as `bytes` from the page on, its alignment,
    * the cache's limit and its neighbours allow (mm/filemap.c, __filemap_get_folio with fgf_set_order).
