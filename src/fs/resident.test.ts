@@ -191,3 +191,28 @@ describe('T10 protection', () => {
     }
   })
 })
+
+describe('sparse files', () => {
+  test.each(['ext2', 'ext4'] as const)('%s: a 4 GiB file costs no more than what was written', (format) => {
+    const device = new MemoryDevice(16 * 2 ** 30)
+    ok(make(device, { format }))
+    const empty = device.bytesStored
+    const s = ok(mount(device, { strategy: reserveAllocate }))
+    const fd = open(s)
+    const free = s.posix.statfs().free
+    for (let gib = 0; gib <= 4; gib++) ok(s.posix.pwrite(fd, Buffer.alloc(4096, gib + 1), gib * 2 ** 30))
+    ok(s.posix.fsync(fd))
+    const stat = ok(s.posix.fstat(fd))
+    expect(stat.size).toBe(4 * 2 ** 30 + 4096)
+    expect(free - s.posix.statfs().free).toBe(stat.blocks / 8)
+    // Five data blocks, and at most three indirect blocks for each of them.
+    expect(stat.blocks / 8).toBeLessThanOrEqual(20)
+    expect(s.cache.usedPages).toBeLessThanOrEqual(5)
+    expect(bytes(s, fd, 3 * 2 ** 30 + 4095, 2)).toEqual(Buffer.from([4, 0]))
+    expect(ok(s.posix.lseek(fd, 1, 'hole'))).toBe(4096)
+    expect(ok(s.posix.lseek(fd, 4097, 'data'))).toBe(2 ** 30)
+    ok(s.posix.close(fd))
+    ok(s.posix.unmount())
+    expect(device.bytesStored - empty).toBeLessThan(64 * 65536)
+  })
+})
