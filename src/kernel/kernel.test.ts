@@ -23,7 +23,6 @@ describe('run', () => {
   })
 
   test('lets a bug through: only failures are values', () => {
-    // oxlint-disable-next-line require-yield -- it throws first
     function* f(): Kernel<void> {
       throw new TypeError('a bug')
     }

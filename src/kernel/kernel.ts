@@ -55,7 +55,7 @@ export const failure = (errno: Errno, code: string): Failure => {
  * Fail with `errno`. Use as `return yield* raise('ENOSPC', 'ENOSPC.reserve')`.
  * @param code the fault code: the errno, a dot, and a word that names this place and no other
  */
-// oxlint-disable-next-line require-yield -- the yield type is a phantom
+// It never yields: the yield type is a phantom.
 export function* raise<E extends Errno>(errno: E, code: `${E}.${string}` | E = errno): Kernel<never, E> {
   throw failure(errno, code)
 }
