@@ -96,16 +96,16 @@ export const checkSpace = (session: Session): string | null => {
   let delayed = 0
   let owed = 0
   for (const inode of fs.cachedInodes()) {
-    delayed += inode.map.delayedBlocks
-    owed += inode.owed
     if (inode.isFile) {
       const wrong = checkDelayed(session, inode)
       if (wrong !== null) return wrong
     }
     // The walk reads the inode tables: tell them what is so, without changing what fsync has to do.
     const { dirty } = inode
-    if (dirty) sure(format.writeInode(inode))
+    if (dirty) sure(fs.writeInode(inode))
     inode.dirty = dirty
+    delayed += inode.map.delayedBlocks
+    owed += inode.owed
   }
   const { reserved, available } = fs.space
   if (reserved !== delayed + owed) return `I2: ${reserved} blocks reserved; ${delayed} are delayed and ${owed} owed`

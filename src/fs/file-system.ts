@@ -296,6 +296,19 @@ export class FileSystem {
     this.#settleOwed(inode, null)
   }
 
+  /**
+   * Write what the inode says to the metadata cache, or with `through` to the disk. The format may place map blocks for
+   * extents that conversions split; they were owed until now.
+   */
+  *writeInode(inode: Inode, through = false): Kernel<void, 'EIO'> {
+    try {
+      yield* through ? this.format.syncInode(inode) : this.format.writeInode(inode)
+      inode.dirty = false
+    } finally {
+      this.#settleOwed(inode, null)
+    }
+  }
+
   *#shrink(inode: Inode): Kernel<void> {
     yield* attempt(() => this.format.shrinkMap(inode))
   }

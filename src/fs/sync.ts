@@ -26,10 +26,7 @@ export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = 
 }
 
 function* syncMetadata(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void, 'EIO'> {
-  if (inode.dirty) {
-    yield* fs.format.syncInode(inode)
-    inode.dirty = false
-  }
+  if (inode.dirty) yield* fs.writeInode(inode, true)
   yield* flush(k, fs)
 }
 
@@ -45,8 +42,7 @@ export function* sync(k: Verbs, fs: FileSystem): Kernel<void, 'EIO'> {
   for (const inode of fs.cachedInodes()) {
     if (inode.pages !== null) yield* writeBack(k, fs, inode, 0, Infinity)
     if (!inode.dirty) continue
-    yield* fs.format.writeInode(inode)
-    inode.dirty = false
+    yield* fs.writeInode(inode)
   }
   yield* fs.format.sync()
   yield* flush(k, fs)
@@ -69,7 +65,7 @@ export function* evictInode(k: Verbs, fs: FileSystem, inode: Inode): Kernel<bool
   if (inode.holders > 0 || inode.nlink === 0) return false
   yield* writeBack(k, fs, inode, 0, Infinity)
   if (inode.pages!.dirty.length > 0) return false
-  if (inode.dirty) yield* fs.format.writeInode(inode)
+  if (inode.dirty) yield* fs.writeInode(inode)
   yield* dropAllPages(k, inode)
   fs.inodes.delete(inode.ino)
   return true
