@@ -2,7 +2,7 @@
  * AddressSpace: the folios of one inode by page index (struct address_space).
  *
  * A radix tree of 512-way nodes that grows in height with the largest index, as the XArray; a folio of 2^k pages stands
- * in 2^k slots. Look-ups are plain and allocate nothing; the last leaf is remembered. Dirty folios are also kept in an
+ * in 2^k slots. A file of one page has no tree at all: its folio stands in the address space. Look-ups are plain and allocate nothing; the last leaf is remembered. Dirty folios are also kept in an
  * unordered list; whoever walks it sorts it first, so that no result depends on the order of insertion.
  *
  * Writeback errors are kept as lib/errseq.c does: every open file that existed at the error, or was opened before
@@ -40,8 +40,10 @@ export class AddressSpace {
   writablePtes = 0
   readonly errors = new ErrorSequence()
   readonly #totals: CacheTotals
-  #root: Node = node()
-  #height = 1
+  /** The folio of page 0 while the height is 0. */
+  #only: Folio | null = null
+  #root: Node | null = null
+  #height = 0
   #leaf: Node | null = null
   #leafNumber = -1
 
@@ -52,6 +54,7 @@ export class AddressSpace {
 
   /** The folio that holds page `index`, or null. */
   find(index: number): Folio | null {
+    if (this.#height === 0) return index === 0 ? this.#only : null
     const leaf = this.#leafOf(index)
     return leaf === null ? null : (leaf.slots[index & (FAN - 1)] as Folio | null)
   }
@@ -60,7 +63,7 @@ export class AddressSpace {
     const number = Math.floor(index / FAN)
     if (number === this.#leafNumber) return this.#leaf
     if (index >= FAN ** this.#height) return null
-    let n: Node = this.#root
+    let n: Node = this.#root!
     for (let level = this.#height - 1; level > 0; level--) {
       const next = n.slots[Math.floor(index / FAN ** level) & (FAN - 1)]
       if (next === null) return null
@@ -79,7 +82,9 @@ export class AddressSpace {
 
   /** Add a folio; its slots must be free (a bug otherwise). */
   insert(f: Folio): void {
-    for (let i = f.index; i < f.index + f.pages; i++) {
+    if (this.#height === 0 && (f.index > 0 || f.order > 0 || this.#only !== null)) this.#plant()
+    if (this.#height === 0) this.#only = f
+    else for (let i = f.index; i < f.index + f.pages; i++) {
       const leaf = this.#makeLeaf(i)
       const at = i & (FAN - 1)
       if (leaf.slots[at] !== null) throw new Error(`inode ${this.ino}: page ${i} is cached already`)
@@ -91,17 +96,26 @@ export class AddressSpace {
     this.pages += f.pages
   }
 
+  /** Begin the tree with what stands in the address space. */
+  #plant(): void {
+    this.#root = node()
+    this.#root.slots[0] = this.#only
+    this.#root.count = this.#only === null ? 0 : 1
+    this.#only = null
+    this.#height = 1
+  }
+
   #makeLeaf(index: number): Node {
     const known = this.#leafOf(index)
     if (known !== null) return known
     while (index >= FAN ** this.#height) {
       const root = node()
-      root.slots[0] = this.#root
+      root.slots[0] = this.#root!
       root.count = 1
       this.#root = root
       this.#height++
     }
-    let n = this.#root
+    let n = this.#root!
     for (let level = this.#height - 1; level > 0; level--) {
       const at = Math.floor(index / FAN ** level) & (FAN - 1)
       let next = n.slots[at] as Node | null
@@ -120,7 +134,8 @@ export class AddressSpace {
   /** Take a folio out. It keeps its bytes and bits; `home` becomes null. */
   remove(f: Folio): void {
     this.markClean(f)
-    for (let i = f.index; i < f.index + f.pages; i++) this.#clear(i)
+    if (this.#height === 0) this.#only = null
+    else for (let i = f.index; i < f.index + f.pages; i++) this.#clear(i)
     f.home = null
     this.folios--
     this.pages -= f.pages
@@ -128,7 +143,7 @@ export class AddressSpace {
 
   #clear(index: number): void {
     const path: Node[] = []
-    let n = this.#root
+    let n = this.#root!
     for (let level = this.#height - 1; level > 0; level--) {
       path.push(n)
       n = n.slots[Math.floor(index / FAN ** level) & (FAN - 1)] as Node
@@ -148,7 +163,8 @@ export class AddressSpace {
   replace(old: Folio, fresh: Folio): void {
     if (old.order !== fresh.order || old.index !== fresh.index) throw new Error(`replace of unequal folios at page ${old.index}`)
     this.markClean(old)
-    for (let i = old.index; i < old.index + old.pages; i++) this.#leafOf(i)!.slots[i & (FAN - 1)] = fresh
+    if (this.#height === 0) this.#only = fresh
+    else for (let i = old.index; i < old.index + old.pages; i++) this.#leafOf(i)!.slots[i & (FAN - 1)] = fresh
     old.home = null
     fresh.home = this
   }
@@ -176,7 +192,8 @@ export class AddressSpace {
   /** The folios that hold pages of [first, last], in order. */
   inRange(first: number, last: number): Folio[] {
     const out: Folio[] = []
-    this.#walk(this.#root, this.#height - 1, 0, first, last, out)
+    if (this.#height === 0) return first <= 0 && this.#only !== null ? [this.#only] : []
+    this.#walk(this.#root!, this.#height - 1, 0, first, last, out)
     return out
   }
 
