@@ -66,6 +66,7 @@ export function* mkdir(k: Verbs, fs: FileSystem, path: string, mode: number): Ke
     return yield* raise(made.left)
   }
   dir.nlink = 2
+  dir.dirty = true
   place.parent.nlink++
   touch(k, place.parent)
 }
