@@ -464,7 +464,7 @@ export const PRINTS: Readonly<Record<string, string>> = {
 
 const printing: Rule = {
   name: 'only cli prints',
-  applies: (path) => isPublished(path) && !path.startsWith('src/cli/') && !(path in PRINTS),
+  applies: (path) => isSource(path) && !path.startsWith('src/cli/') && !(path in PRINTS),
   check: (unit) => {
     const found: Finding[] = []
     walk(unit.ast, (n) => {
