@@ -2,8 +2,9 @@
  * AddressSpace: the folios of one inode by page index (struct address_space).
  *
  * A radix tree of 512-way nodes that grows in height with the largest index, as the XArray; a folio of 2^k pages stands
- * in 2^k slots. A file of one page has no tree at all: its folio stands in the address space. Look-ups are plain and allocate nothing; the last leaf is remembered. Dirty folios are also kept in an
- * unordered list; whoever walks it sorts it first, so that no result depends on the order of insertion.
+ * in 2^k slots. A file of one page has no tree at all: its folio stands in the address space. Look-ups are plain and
+ * allocate nothing; the last leaf is remembered. Dirty folios are also kept in an unordered list; whoever walks it sorts
+ * it first, so that no result depends on the order of insertion.
  *
  * Writeback errors are kept as lib/errseq.c does: every open file that existed at the error, or was opened before
  * anybody saw it, gets it once (claim I25).
