@@ -50,7 +50,8 @@ const planted: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'properties/claims/fine.ts': `import '../../src/oracle/x.ts'\nimport '../models/x.ts'\n`,
   },
   'nobody imports a test, and tests do not import cli': {
-    'src/fs/borrows.test.ts': bad(`import './x.test.ts'`, `import '../cli/main.ts'`, `import '../tidy/rules.ts'`),
+    'src/fs/borrows.test.ts': bad(`import './x.test.ts'`, `import '../cli/main.ts'`),
+    'src/lab/borrows.ts': bad(`import '../tidy/rules.ts'`),
     'src/cli/own-fine.test.ts': `import './main.ts'\n`,
   },
   'below the lab: no Node module, only pure packages': {
@@ -59,9 +60,10 @@ const planted: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'src/lab/reads-fine.ts': `import { readFileSync } from 'node:fs'\n`,
     'src/fs/either-fine.ts': `import { right } from 'fp-ts/lib/Either.js'\n`,
   },
-  'published code imports packages of `dependencies` only': {
-    'properties/laws/arbitrary.ts': `import type { Runner } from 'vitest' ${HERE}\n`,
+  'shipped code imports packages of `dependencies` only': {
+    'properties/models/typo.ts': `import type { Runner } from 'vitest' ${HERE}\n`,
     'src/lab/typo.ts': `import '@zenfs/core/x' ${HERE}\n`,
+    'properties/laws/fine.ts': `import 'fast-check'\n`,
     'src/lab/fine.ts': `import 'commander'\nimport 'node:fs'\n`,
     'src/lab/fine.test.ts': `import { test } from 'vitest'\n`,
   },
@@ -199,6 +201,7 @@ export const f = (inode: Inode, folio: Folio, list: readonly number[]): number =
   'only cli prints': {
     'src/lab/prints.ts': `console.log('x') ${HERE}\nprocess.stdout.write('x') ${HERE}\n`,
     'src/cli/prints-fine.ts': `console.log('x')\n`,
+    'src/lab/colour-fine.ts': `const colour = process.stdout.isTTY\n`,
   },
 }
 

@@ -10,7 +10,7 @@ import * as ts from 'typescript/unstable/ast'
 import type { Type } from 'typescript/unstable/sync'
 import { SignatureKind } from 'typescript/unstable/sync'
 import {
-  CHAINING, DETERMINISTIC, HOT, INDETERMINATE, LAYERS, layerOf, NODE_MODULES_ALLOWED, PURE_PACKAGES,
+  CHAINING, DETERMINISTIC, HOT, INDETERMINATE, LAYERS, layerOf, NODE_MODULES_ALLOWED, PURE_PACKAGES, SHIPPED,
 } from './layers.ts'
 import { lineOf, lineOfNode, type Unit, walk } from './project.ts'
 
@@ -30,8 +30,11 @@ export interface Rule {
 const isTest = (path: string): boolean =>
   /\.test(-util)?\.ts$/.test(path) || path.startsWith('src/tidy/') || path.startsWith('properties/types/')
 const isSource = (path: string): boolean => path.startsWith('src/') && !isTest(path)
-/** Files that `npm run build` emits. */
-const isPublished = (path: string): boolean => isSource(path) || (path.startsWith('properties/') && !isTest(path))
+/** Files that people read to learn: contracts, doc comments and sizes count. */
+const isCode = (path: string): boolean => isSource(path) || (path.startsWith('properties/') && !isTest(path))
+/** Files that `npm run build` emits: src, and what it needs of properties. */
+const isShipped = (path: string): boolean =>
+  isSource(path) || (SHIPPED.some((s) => path.startsWith(s)) && !isTest(path))
 const isStrategy = (path: string): boolean => path.startsWith('src/strategies/') && !isTest(path)
 const isDeterministic = (path: string): boolean => isSource(path) && DETERMINISTIC.includes(layerOf(path))
 
@@ -96,9 +99,7 @@ const neverTests: Rule = {
         const to = target(unit, i.from)
         const line = lineOfNode(unit, i.node)
         if (to.endsWith('.test.ts')) return [{ line, message: 'move what is shared out of the test' }]
-        if (to.startsWith('src/tidy/') && !unit.path.startsWith('src/tidy')) {
-          return [{ line, message: 'src/tidy belongs to the tests' }]
-        }
+        if (to.startsWith('src/tidy/') && !isTest(unit.path)) return [{ line, message: 'src/tidy belongs to tests' }]
         return to.startsWith('src/cli/') && !unit.path.startsWith('src/cli/')
           ? [{ line, message: 'nothing imports cli: move the code to lab or report' }]
           : []
@@ -121,10 +122,10 @@ const pureImports: Rule = {
 /** `@zenfs/core/x` to `@zenfs/core`. */
 const packageOf = (from: string): string => from.split('/').slice(0, from.startsWith('@') ? 2 : 1).join('/')
 
-/** Published code may import only what users install with it. `dependencies` as in package.json. */
+/** Shipped code may import only what users install with it. `dependencies` as in package.json. */
 export const shippedImports = (dependencies: readonly string[]): Rule => ({
-  name: 'published code imports packages of `dependencies` only',
-  applies: isPublished,
+  name: 'shipped code imports packages of `dependencies` only',
+  applies: isShipped,
   check: (unit) =>
     importsOf(unit)
       .filter((i) => !i.from.startsWith('.') && !i.from.startsWith('node:'))
@@ -253,7 +254,7 @@ const isDroppedCallback = (unit: Unit, e: ts.Node): boolean => {
 
 const floatingKernel: Rule = {
   name: 'no Kernel is left without yield*',
-  applies: () => true,
+  applies: (path) => !path.startsWith('properties/types/'),
   check: (unit) => {
     const found: Finding[] = []
     const kernel = (n: ts.Node): boolean => isKernel(unit.checker.getTypeAtLocation(n))
@@ -294,7 +295,7 @@ export const LONG_FUNCTIONS: Readonly<Record<string, number>> = { 'src/fs/perfor
 
 const opensWithContract: Rule = {
   name: 'a file opens with its contract',
-  applies: isPublished,
+  applies: isCode,
   check: (unit) =>
     /^(#!.*\n)?\/\*\*/.test(unit.text)
       ? []
@@ -311,7 +312,7 @@ const exportsOf = (unit: Unit): readonly ts.Node[] =>
 
 const documented: Rule = {
   name: 'every exported symbol has a doc comment',
-  applies: isPublished,
+  applies: isCode,
   check: (unit) => {
     const found: Finding[] = []
     let covered = -1 // line after the last statement of a documented group
@@ -329,7 +330,7 @@ const documented: Rule = {
 
 const fileLength: Rule = {
   name: `files have at most ${MAX_FILE} lines, strategies ${MAX_STRATEGY}`,
-  applies: isPublished,
+  applies: isCode,
   check: (unit) => {
     const usual = LONG_FILES.includes(unit.path) ? 450 : MAX_FILE
     const max = isStrategy(unit.path) && !unit.path.endsWith('/index.ts') ? MAX_STRATEGY : usual
@@ -341,7 +342,7 @@ const fileLength: Rule = {
 
 const functionLength: Rule = {
   name: `functions have at most ${MAX_FUNCTION} lines`,
-  applies: isPublished,
+  applies: isCode,
   check: (unit) => {
     const found: Finding[] = []
     const max = LONG_FUNCTIONS[unit.path] ?? MAX_FUNCTION
@@ -468,11 +469,10 @@ const printing: Rule = {
   check: (unit) => {
     const found: Finding[] = []
     walk(unit.ast, (n) => {
-      if (!ts.isPropertyAccessExpression(n) || !ts.isIdentifier(n.expression)) return
-      const text = `${n.expression.text}.${n.name.text}`
-      if (n.expression.text === 'console' || text === 'process.stdout' || text === 'process.stderr') {
-        found.push({ line: lineOfNode(unit, n), message: `${text}: return a value and let cli print it` })
-      }
+      if (!ts.isPropertyAccessExpression(n)) return
+      const text = n.getText(unit.ast)
+      if (!/^console\.\w+$|^process\.std(out|err)\.write$/.test(text)) return
+      found.push({ line: lineOfNode(unit, n), message: `${text}: return a value and let cli print it` })
     })
     return found
   },
