@@ -30,8 +30,6 @@ export interface DecodeOptions {
   readonly blockSize: number
   /** Positions of many GiB too; default true. */
   readonly far?: boolean
-  /** No fallocate that writes zeros, so that running out of space leaves nothing in doubt; default false. */
-  readonly full?: boolean
 }
 
 const PAGE = 4096
@@ -66,8 +64,10 @@ class Decoder {
     return { op: 'sync' }
   }
 
+  /** An open fd, as far as is known; for `open` itself any of the few. */
   fd(who: number): number {
-    return who % FDS
+    const open = [...this.#fds.keys()].sort((a, b) => a - b)
+    return open[who % open.length] ?? who % FDS
   }
   file(who: number): string {
     return FILES[Math.floor(who / FDS) % FILES.length]!
@@ -105,15 +105,14 @@ class Decoder {
     return Math.max(1, Math.min(LONGEST, lens[len % lens.length]!))
   }
 
-  get withoutZeroing(): boolean {
-    return this.#options.full === true
-  }
-
   /** Follow names and sizes. */
   #note(step: Step): Step {
     switch (step.op) {
       case 'open': {
-        const file = this.#files.get(step.path) ?? { size: 0 }
+        this.#fds.delete(step.fd)
+        const known = this.#files.get(step.path)
+        if (step.flags.includes('O_EXCL') ? known !== undefined : known === undefined && !step.flags.includes('O_CREAT')) break
+        const file = known ?? { size: 0 }
         if (step.flags.includes('O_TRUNC')) file.size = 0
         this.#files.set(step.path, file)
         this.#fds.set(step.fd, { file, flags: step.flags, pos: 0 })
@@ -126,7 +125,7 @@ class Decoder {
       case 'truncate': this.#sized(this.#files.get(step.path), step.len); break
       case 'rename':
       case 'link': {
-        const file = this.#files.get(step.op === 'link' ? step.from : step.from)
+        const file = this.#files.get(step.from)
         if (file !== undefined) this.#files.set(step.to, file)
         if (step.op === 'rename') this.#files.delete(step.from)
         break
@@ -153,8 +152,8 @@ type Make = (d: Decoder, raw: RawStep) => Step
 
 const OPENS: readonly (readonly OpenFlag[])[] = [
   ['O_RDWR', 'O_CREAT'], ['O_RDWR', 'O_CREAT'], ['O_RDWR', 'O_CREAT', 'O_APPEND'], ['O_RDWR', 'O_CREAT', 'O_DSYNC'],
-  ['O_RDWR', 'O_CREAT', 'O_DIRECT'], ['O_RDWR', 'O_CREAT', 'O_TRUNC'], ['O_RDWR'], ['O_RDONLY'], ['O_WRONLY', 'O_CREAT'],
-  ['O_RDWR', 'O_CREAT', 'O_EXCL'],
+  ['O_RDWR', 'O_CREAT', 'O_DIRECT'], ['O_RDWR', 'O_CREAT', 'O_TRUNC'], ['O_RDWR', 'O_CREAT'], ['O_RDWR'], ['O_RDONLY'],
+  ['O_WRONLY', 'O_CREAT'], ['O_RDWR', 'O_CREAT', 'O_EXCL'],
 ]
 
 const write: Make = (d, raw) => {
@@ -188,8 +187,7 @@ const ftruncate: Make = (d, raw) => ({ op: 'ftruncate', fd: d.fd(raw[1]), len: d
 const truncate: Make = (d, raw) => ({ op: 'truncate', path: d.file(raw[1]), len: d.pos(d.file(raw[1]), raw) })
 const fallocate: Make = (d, raw) => {
   const fd = d.fd(raw[1])
-  const modes: readonly FallocateMode[] =
-    d.withoutZeroing ? ['punch', 'allocate', 'keep-size'] : ['punch', 'zero', 'allocate', 'keep-size', 'zero-keep-size']
+  const modes: readonly FallocateMode[] = ['punch', 'zero', 'allocate', 'keep-size', 'zero-keep-size']
   const off = d.pos(fd, raw)
   return { op: 'fallocate', fd, mode: modes[raw[5] % modes.length]!, off, len: d.len(fd, off, raw) }
 }
@@ -199,7 +197,7 @@ const store: Make = (d, raw) => {
   return { op: 'mmap-write', fd, off, len: Math.min(20_000, d.len(fd, off, raw)) }
 }
 const open: Make = (d, raw) =>
-  ({ op: 'open', fd: d.fd(raw[1]), path: d.file(raw[1]), flags: [...OPENS[raw[5] % OPENS.length]!] })
+  ({ op: 'open', fd: raw[1] % FDS, path: d.file(raw[1]), flags: [...OPENS[raw[5] % OPENS.length]!] })
 const rename: Make = (d, raw) => {
   const [from, to] = raw[5] % 12 === 0 ? DIRECTORIES : [d.file(raw[1]), d.file(raw[5])]
   return { op: 'rename', from, to }
@@ -219,17 +217,17 @@ const name: Make = (d, raw) => {
 
 /** What is drawn how often; the simplest first. The weights sum up to RAW_BELOW[0]. */
 const SORTS: readonly (readonly [weight: number, make: Make])[] = [
-  [56, write], [16, append], [6, writev], [22, read], [5, readOn], [8, seek], [16, ftruncate], [4, truncate],
+  [52, write], [16, append], [6, writev], [22, read], [5, readOn], [8, seek], [16, ftruncate], [4, truncate],
   [14, fallocate], [12, store], [12, open], [4, (d, raw) => ({ op: 'close', fd: d.fd(raw[1]) })],
   [4, (d, raw) => ({ op: 'fsync', fd: d.fd(raw[1]) })], [3, () => ({ op: 'sync' })], [6, () => ({ op: 'drop-caches' })],
-  [5, (d, raw) => ({ op: 'store-past-end', path: d.file(raw[1]) })], [3, rename], [4, name],
+  [5, (d, raw) => ({ op: 'store-past-end', path: d.file(raw[1]) })], [3, rename], [8, name],
 ]
 
-/** Two files to begin with, then what the numbers say. */
+/** Two open files and a directory to begin with, then what the numbers say. */
 export const decode = (raws: readonly RawStep[], options: DecodeOptions): Step[] => {
   const decoder = new Decoder(options)
   const opening: RawStep[] = FILES.slice(0, 2).map((_, i) => [OPEN_SORT, i * (FDS + 1), 0, 0, 0, 0])
-  return [...opening, ...raws].map((raw) => decoder.decode(raw))
+  return [{ op: 'mkdir', path: DIRECTORIES[0] }, ...[...opening, ...raws].map((raw) => decoder.decode(raw))]
 }
 
 const OPEN_SORT = SORTS.slice(0, SORTS.findIndex(([, make]) => make === open)).reduce((sum, [weight]) => sum + weight, 0)

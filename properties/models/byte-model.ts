@@ -6,8 +6,8 @@
  * the length of a short write, and an errno, each only if `mayFail` allows it; and where SEEK_HOLE and SEEK_DATA stop,
  * which must agree with the bytes but not with any allocation.
  *
- * Rules: a call that fails changes nothing, but for calls that are declared to stop half-way (fallocate that zeroes): then
- * `doubt` names the bytes that may be either, and the caller resolves it by reading them.
+ * Rules: a call that fails changes nothing, but for calls that may stop half-way (fallocate that zeroes, a store over several
+ * pages): then `doubt` names the bytes that may be either, and the caller resolves it by reading them.
  * Sources: man-pages section 2; claims I11, I12, I13, I18, I19.
  */
 import type { FallocateMode, OpenFlag, Operation } from '../../src/lab/workload/operation.ts'
@@ -43,11 +43,11 @@ interface Descriptor {
   pos: number
 }
 
-/** Bytes that may be as they were or zero after a call that stopped half-way. */
+/** Bytes from `pos` on, each of which may be as it was or as in `may`, after a call that stopped half-way. */
 export interface Doubt {
   readonly fd: number
   readonly pos: number
-  readonly len: number
+  readonly may: Buffer
 }
 
 /** The number of entries that a new file system has in its root: `.`, `..` and lost+found. */
@@ -106,12 +106,12 @@ export class ByteModel {
     }
   }
 
-  /** The bytes of a doubt, read again: each is as it was or zero. @returns null, or one line */
-  resolve({ fd, pos, len }: Doubt, bytes: Buffer): string | null {
+  /** The bytes of a doubt, read again: each is as it was or as it may be. @returns null, or one line */
+  resolve({ fd, pos, may }: Doubt, bytes: Buffer): string | null {
     const { bytes: file } = this.fileOf(fd)!
-    const old = file.read(pos, len)
+    const old = file.read(pos, may.length)
     for (let i = 0; i < bytes.length; i++) {
-      if (bytes[i] !== old[i] && bytes[i] !== 0) return `byte ${pos + i} is ${bytes[i]}: neither ${old[i]} as before nor 0`
+      if (bytes[i] !== old[i] && bytes[i] !== may[i]) return `byte ${pos + i} is ${bytes[i]}: neither ${old[i]} nor ${may[i]}`
     }
     const { size } = file
     file.write(pos, bytes)
@@ -239,7 +239,9 @@ export class ByteModel {
     if (op.off + op.len > this.#options.maxBytes) return this.#fails(op, actual, 'EFBIG')
     const { bytes } = d.node
     const zeroed = Math.max(0, Math.min(op.len, bytes.size - op.off))
-    if (actual.errno !== null && zeroes(op.mode) && zeroed > 0) this.doubt = { fd: op.fd, pos: op.off, len: zeroed }
+    if (actual.errno !== null && zeroes(op.mode) && zeroed > 0) {
+      this.doubt = { fd: op.fd, pos: op.off, may: Buffer.alloc(zeroed) }
+    }
     return this.#is(op, actual, 0, () => {
       if (zeroes(op.mode)) bytes.zero(op.off, zeroed)
       if (op.mode === 'allocate' || op.mode === 'zero') bytes.size = Math.max(bytes.size, op.off + op.len)
@@ -249,6 +251,9 @@ export class ByteModel {
   /** A store through a mapping: what lies past the end of the file is left out. */
   #store(op: Operation & { op: 'mmap-write' }, d: Descriptor, index: number, actual: Actual): string | null {
     const n = Math.max(0, Math.min(op.len, d.node.bytes.size - op.off))
+    if (actual.errno !== null) {
+      this.doubt = { fd: op.fd, pos: op.off, may: Buffer.from(this.#options.payload(index, n)) }
+    }
     return this.#is(op, actual, n, () => {
       if (n > 0) d.node.bytes.write(op.off, this.#options.payload(index, n))
     })
