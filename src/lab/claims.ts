@@ -16,7 +16,7 @@ export interface Claim {
   /** `I12`. */
   readonly id: string
   readonly family: Family
-  /** At most 48 characters: the row of the table. */
+  /** At most 40 characters: the row of the table. */
   readonly short: string
   /** The sentence itself. */
   readonly sentence: string
@@ -35,32 +35,32 @@ const INTERLEAVINGS = 'needs interleavings; this pass runs one call at a time'
 /** All claims that a table shows, in its order. */
 export const CLAIMS: readonly Claim[] = [
   {
-    id: 'I11', family: 'contents', short: 'a write of n puts n bytes, and nothing else',
+    id: 'I11', family: 'contents', short: 'n bytes are written, and nothing else',
     sentence: 'After a write that returns n, bytes [pos, pos + n) are the source\'s, all others are as they were, and the size is the larger of the old one and pos + n.',
   },
   {
-    id: 'I10', family: 'contents', short: 'no stale or uninitialised byte is readable',
+    id: 'I10', family: 'contents', short: 'no stale or raw byte is readable',
     sentence: 'No byte of a former owner of a block, and none of fresh memory, is ever readable.',
   },
   {
-    id: 'I9', family: 'contents', short: 'what is on disk is what was cached',
+    id: 'I9', family: 'contents', short: 'the disk holds what was cached',
     sentence: 'Data that writeback reported as written reads the same from the disk after the cache is dropped.',
   },
   {
-    id: 'I19', family: 'contents', short: 'an extension shows zeros past the old end',
+    id: 'I19', family: 'contents', short: 'an extension reads as zeros',
     sentence: 'Bytes past the end inside the last block read as zeros after any extension, whatever was stored there through a mapping.',
   },
   {
-    id: 'I12', family: 'rollback', short: 'a failed write changes nothing readable',
+    id: 'I12', family: 'rollback', short: 'a failed write changes nothing',
     sentence: 'A write that returns an errno leaves the size and every readable byte as they were.',
     declared: (s) => !s.claims.rollback,
   },
   {
-    id: 'I14', family: 'rollback', short: 'a failed write takes nothing of earlier ones',
+    id: 'I14', family: 'rollback', short: 'a failed write removes nothing older',
     sentence: 'After a success no later failed operation removes the data: rollback touches only what this write made.',
   },
   {
-    id: 'I1', family: 'space', short: 'free + used = total, once all is removed',
+    id: 'I1', family: 'space', short: 'free is as before, once all is removed',
     sentence: 'When every file is removed, the bitmaps have exactly as many free blocks as when the file system was made.',
   },
   {
@@ -69,21 +69,21 @@ export const CLAIMS: readonly Claim[] = [
     vacuous: noReservation,
   },
   {
-    id: 'I3', family: 'space', short: 'nothing stays reserved when all is quiet',
+    id: 'I3', family: 'space', short: 'nothing stays reserved at rest',
     sentence: 'After sync, with no operation in flight, no block is reserved.',
     vacuous: noReservation,
   },
   {
-    id: 'I4', family: 'space', short: 'each delayed block has dirty data over it',
+    id: 'I4', family: 'space', short: 'each delayed block has dirty data',
     sentence: 'Every delayed block has a dirty block over it, or belongs to an operation in flight.',
     vacuous: noDelay,
   },
   {
-    id: 'I6', family: 'space', short: 'no block is left past the end of file',
+    id: 'I6', family: 'space', short: 'no block stays past the end of file',
     sentence: 'After sync no block lies past the end of a file, unless fallocate asked for it.',
   },
   {
-    id: 'I26', family: 'space', short: 'no error without need; a retry succeeds',
+    id: 'I26', family: 'space', short: 'no needless error; a retry succeeds',
     sentence: 'On a file system with room no write fails but by an injected fault; after ENOSPC, making room makes a retry succeed; a write that succeeded finds its space at writeback.',
   },
   {
@@ -95,7 +95,7 @@ export const CLAIMS: readonly Claim[] = [
     sentence: 'No page fault is taken, and no lock asked for, by who already holds the lock that it needs.',
   },
   {
-    id: 'I17', family: 'calls', short: 'locks, pins and pages are back on return',
+    id: 'I17', family: 'calls', short: 'locks, pins and pages are given back',
     sentence: 'Every lock, pin and private page is back with its owner when the call returns.',
   },
   {
@@ -111,11 +111,11 @@ export const CLAIMS: readonly Claim[] = [
     sentence: 'A concurrent read sees the unit that the design declares whole: page, folio or write.', elsewhere: INTERLEAVINGS,
   },
   {
-    id: 'I23', family: 'isolation', short: 'no store through a mapping or a pin is lost',
+    id: 'I23', family: 'isolation', short: 'no mapped or pinned store is lost',
     sentence: 'Each store through a mapping ends in a written block or is ordered before a truncate or an overwrite; so does one through a pin.',
   },
   {
-    id: 'I28', family: 'crash', short: 'a crash shows old, new or zero, never else',
+    id: 'I28', family: 'crash', short: 'a crash shows old, new or zero',
     sentence: 'After fsync returned, data and size survive a crash; else each block is old, new or zero.', elsewhere: 'needs crash images; this pass loses no power',
   },
 ]

@@ -32,6 +32,8 @@ export interface MakeOptions {
   readonly blockSize?: number
   /** Bytes of the device; default 64 MiB. Ignored where a device is given. */
   readonly size?: number
+  /** Write zeros over the inode tables: for a device that does not read as zeros. Default false. */
+  readonly zeroTables?: boolean
 }
 
 /** How to mount one. */
@@ -70,7 +72,9 @@ export interface Session {
 
 /** Write an empty file system onto `device`. */
 export const make = (device: BlockDevice, options: MakeOptions): Either<Refused, void> => {
-  const made = run(mkfs(device, { format: options.format, blockSize: options.blockSize ?? 4096 }))
+  const made = run(
+    mkfs(device, { format: options.format, blockSize: options.blockSize ?? 4096, zeroTables: options.zeroTables ?? false }),
+  )
   return isLeft(made) ? left({ errno: made.left, message: `${device.name}: mkfs failed with ${made.left}` }) : made
 }
 

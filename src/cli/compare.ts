@@ -1,0 +1,196 @@
+/**
+ * perform-write compare: designs side by side on the same workloads, format, block and folio size.
+ *
+ * One factor changes at a time, the design. Contents are compared with the independent model, images shown to the judges
+ * that this machine has, every claim of the quick pass checked under a fault at each site of each scene.
+ */
+import { Command, Option } from 'commander'
+import { Ledger, monoidLedger } from '../kernel/ledger.ts'
+import { type Claim, CLAIMS } from '../lab/claims.ts'
+import { type Fixed, groundDevice, type Kill, verdicts } from '../lab/fault-pass.ts'
+import { play } from '../lab/play.ts'
+import { scene, SCENES } from '../lab/scene.ts'
+import { openWorkload } from '../lab/workload/registry.ts'
+import { type Column, claimsTable, conclusion, costTable, failures, judgeLines, undoTable, wallLines } from '../report/comparison.ts'
+import { wrap } from '../report/table.ts'
+import { strategies } from '../strategies/index.ts'
+import { availableJudges, type Judged } from './court.ts'
+import { EXIT, UsageError } from './errors.ts'
+import type { Described, Evaluated, Setting } from './evaluate.ts'
+import { formatNamed, parseBlockSize, parseOrder, parseWhole, writeJson } from './options.ts'
+import { designFor, isFile } from './plugin.ts'
+import { Hang, runAll, runTask, type Task } from './pool.ts'
+import { Progress } from './progress.ts'
+
+const DEFAULT_WORKLOADS = ['sqlite-wal', 'append', 'random']
+/** Bytes of the device that workloads run on. */
+const DEVICE = 256 * 1024 * 1024
+
+interface Options {
+  readonly workload?: readonly string[]
+  readonly fs: string
+  readonly blockSize: number
+  readonly folioOrder: number
+  readonly seed: number
+  readonly json?: string
+  readonly judges: boolean
+  readonly scene?: string
+}
+
+const EXAMPLES = `
+Examples:
+  perform-write compare                                      all designs that come along, three workloads
+  perform-write compare get-block ./mine.ts                  one of them and your own
+  perform-write compare --workload git-clone --fs ext2       another workload, another format
+  perform-write compare --block-size 1024 --folio-order 0    small blocks, single-page folios
+  perform-write compare ./mine.ts --scene grow@3             one play of the fault pass, step by step
+
+Exit: 0 every design keeps what it claims; 1 one does not; 2 usage; 3 this machine or an image stands in the way.
+`
+
+/** The command. */
+export const compareCommand = (): Command =>
+  new Command('compare')
+    .description('designs side by side: claims under faults, counted cost, the cost of undo')
+    .argument('[designs...]', 'names, or files that export a Strategy as default; none: all that come along')
+    .option('--workload <name|file>', 'a workload; may be given again (default: sqlite-wal, append, random)', (w: string, all?: string[]) => [...(all ?? []), w])
+    .option('--fs <format>', 'ext2 or ext4', 'ext4')
+    .option('--block-size <bytes>', '1024, 2048 or 4096', parseBlockSize, 4096)
+    .option('--folio-order <n>', 'the largest folio: 2^n pages, 0 to 9', parseOrder, 9)
+    .option('--seed <n>', 'of generated workloads', parseWhole, 1)
+    .option('--json <file>', 'also write the result to a file')
+    .option('--no-judges', 'show no image to e2fsck and debugfs')
+    .addOption(new Option('--scene <name[@n][!]>', 'one play of the fault pass as a timeline: the n-th fault site fails; ! from then on'))
+    .addHelpText('after', EXAMPLES)
+    .action(async (designs: string[], options: Options) => {
+      process.exitCode = await (options.scene === undefined ? compare(designs, options) : playScene(designs, options, options.scene))
+    })
+
+const fixedOf = (o: Options): Fixed => ({ format: formatNamed(o.fs), blockSize: o.blockSize, folioOrder: o.folioOrder })
+
+/** The arguments that give these settings again, but for what is default. */
+const argumentsOf = (o: Options): string =>
+  [
+    o.fs === 'ext4' ? '' : ` --fs ${o.fs}`, o.blockSize === 4096 ? '' : ` --block-size ${o.blockSize}`,
+    o.folioOrder === 9 ? '' : ` --folio-order ${o.folioOrder}`, o.seed === 1 ? '' : ` --seed ${o.seed}`,
+  ].join('')
+
+/** Compare and print. @returns the exit code */
+const compare = async (given: readonly string[], o: Options): Promise<number> => {
+  const fixed = fixedOf(o)
+  const workloads = o.workload ?? DEFAULT_WORKLOADS
+  for (const w of workloads) openWorkload(w, o.seed)
+  const designs = given.length > 0 ? given : strategies.map((s) => s.name)
+  const progress = new Progress('compare')
+  const doing = new Map<string, string>()
+  const say = (text: string): void => {
+    const [name = '', what = ''] = text.split(/: (.*)/s)
+    doing.set(name, what)
+    progress.say([...doing].slice(-2).map(([n, d]) => `${n}: ${d}`).join(' | '))
+  }
+  await describeAll(designs, say)
+  const setting: Setting = { ...fixed, workloads, seed: o.seed, size: DEVICE, judges: o.judges }
+  const tasks: Task[] = [{ kind: 'self-test', fixed }, ...designs.map((design): Task => ({ kind: 'evaluate', design, setting }))]
+  const [self, ...results] = await runAll(tasks, say)
+  progress.done()
+  if (self!.status === 'rejected') throw self!.reason
+  const kills = self!.value as Kill[]
+  const evaluated = results.map((r, i) => ({ design: designs[i]!, ...outcomeOf(r) }))
+  const columns = evaluated.map((e) => columnOf(e.design, e.value, e.broken, kills, argumentsOf(o)))
+  const missing = o.judges ? (await availableJudges()).missing : ['--no-judges: no image was shown to anybody']
+  print(o, workloads, columns, kills, evaluated.flatMap((e) => e.value?.judged ?? []), missing)
+  if (o.json !== undefined) writeJson(o.json, jsonOf(o, workloads, columns, kills, evaluated))
+  const refused = evaluated.some((e) => e.value?.judged.some((j) => j.refused.length > 0) === true)
+  const failed = columns.some((c) => c.broken !== null || c.verdicts.some((v) => v.status === 'fail') || c.runs.some((r) => r.problem !== null))
+  return failed || refused ? EXIT.failed : EXIT.pass
+}
+
+/** Look at every file before any work is done. @throws UsageError for the first that will not do, or a name that comes twice */
+const describeAll = async (designs: readonly string[], say: (doing: string) => void): Promise<void> => {
+  const names = new Map<string, string>()
+  for (const design of designs) {
+    const { name } = isFile(design)
+      ? ((await runTask({ kind: 'describe', design }, say).catch((e: unknown) => {
+          throw e instanceof Hang ? new UsageError(`${design}: ${e.message}, while the file was loaded`) : e
+        })) as Described)
+      : await designFor(design)
+    const other = names.get(name)
+    if (other !== undefined) throw new UsageError(`${design}: the name "${name}" is given twice (${other}); every design needs its own`)
+    names.set(name, design)
+  }
+}
+
+const outcomeOf = (r: PromiseSettledResult<unknown>): { readonly value: Evaluated | null; readonly broken: string | null } => {
+  if (r.status === 'fulfilled') return { value: r.value as Evaluated, broken: null }
+  if (r.reason instanceof Hang) return { value: null, broken: r.reason.message }
+  throw r.reason
+}
+
+const columnOf = (argument: string, e: Evaluated | null, broken: string | null, kills: readonly Kill[], replay: string): Column => {
+  if (e === null) return { name: argument, replay: argument + replay, verdicts: [], pass: null, runs: [], broken }
+  const declared = (c: Claim): boolean => c.declared?.(e.design as never) ?? false
+  return { name: e.design.name, replay: argument + replay, verdicts: verdicts(e.pass, kills, declared), pass: e.pass, runs: e.runs, broken }
+}
+
+const print = (
+  o: Options, workloads: readonly string[], columns: readonly Column[], kills: readonly Kill[], judged: readonly Judged[], missing: readonly string[],
+): void => {
+  const out = (text: string): void => void (text !== '' && process.stdout.write(`${text}\n`))
+  out(`${columns.length} designs on ${o.fs}, ${o.blockSize}-byte blocks, folios of up to ${4 << o.folioOrder} KiB, seed ${o.seed}: only the design changes.\n` +
+    wrap(`${SCENES.length} scenes, each write once with no fault and once for every fault site that it reaches. Contents of all files are compared with an independent model.`) + '\n')
+  out(claimsTable(columns, kills))
+  for (const w of workloads) out(costTable(w, columns))
+  out(undoTable(columns))
+  if (columns.some((c) => c.verdicts.some((v) => v.status === 'fail' || v.status === 'declared') || c.broken !== null)) {
+    out('* this design broke a claim: what a wrong design saves is not a result.\n')
+  }
+  out(wallLines(workloads, columns))
+  out(failures(columns))
+  out(judgeLines(mergeJudged(judged)) + missing.map((m) => `not judged by ${m}\n`).join('') + conclusion(columns))
+}
+
+const mergeJudged = (all: readonly Judged[]): Judged[] => {
+  const names = [...new Set(all.map((j) => j.judge))].sort()
+  return names.map((judge) => {
+    const theirs = all.filter((j) => j.judge === judge)
+    return { judge, images: theirs.reduce((n, j) => n + j.images, 0), refused: theirs.flatMap((j) => j.refused) }
+  })
+}
+
+const jsonOf = (
+  o: Options, workloads: readonly string[], columns: readonly Column[], kills: readonly Kill[],
+  evaluated: readonly { readonly value: Evaluated | null }[],
+): Readonly<Record<string, unknown>> => ({
+  command: 'compare', fs: o.fs, blockSize: o.blockSize, folioOrder: o.folioOrder, seed: o.seed, workloads,
+  designs: columns.map((c, i) => ({
+    name: c.name, broken: c.broken, verdicts: c.verdicts, plays: c.pass?.plays ?? 0, faulted: c.pass?.faulted ?? 0,
+    failedWrites: c.pass?.failedWrites ?? 0, undo: c.pass?.undo ?? new Ledger(), counterexamples: c.pass?.broken ?? {},
+    runs: c.runs, judges: evaluated[i]!.value?.judged ?? [],
+  })),
+  claims: CLAIMS.map(({ id, family, sentence, elsewhere }) => ({ id, family, sentence, ...(elsewhere !== undefined && { untested: elsewhere }) })),
+  mutants: kills,
+  total: columns.map((c) => c.pass?.total ?? new Ledger()).reduce(monoidLedger.concat, new Ledger()),
+})
+
+// --- one play ----------------------------------------------------------------------------------------------------------
+
+/** Play one scene and print what happened. @returns the exit code */
+const playScene = async (designs: readonly string[], o: Options, spec: string): Promise<number> => {
+  const [, name = '', at, sticky] = /^([a-z-]+)(?:@(\d+))?(!)?$/.exec(spec) ?? []
+  const found = scene(name)
+  if (found === undefined) throw new UsageError(`--scene ${spec}: no such scene; known are ${SCENES.map((s) => s.name).join(', ')}; add @N for the N-th fault site`)
+  const fixed = fixedOf(o)
+  let code: number = EXIT.pass
+  for (const design of designs.length > 0 ? designs : strategies.map((s) => s.name)) {
+    const strategy = await designFor(design)
+    const plan = at === undefined ? { fail: [] } : { fail: [Number(at)], sticky: sticky === '!' }
+    const p = play(found, { strategy, device: groundDevice(fixed), maxFolioOrder: fixed.folioOrder }, plan)
+    process.stdout.write(`${strategy.name}, scene ${found.name}: ${found.from}\n`)
+    p.timeline.forEach((line, i) => process.stdout.write(`${wrap(`${String(i + 1).padStart(4)}  ${line}`, 6)}\n`))
+    if (at !== undefined && p.failed.length === 0) process.stdout.write(`      fault site ${at} was not reached\n`)
+    process.stdout.write(`      fault sites: ${p.reached.map((site, i) => `${i} ${site}`).join(', ') || 'none'}\n\n`)
+    const broken = p.findings.filter((f) => CLAIMS.find((c) => c.id === f.claim)?.declared?.(strategy) !== true)
+    if (broken.length > 0) code = EXIT.failed
+  }
+  return code
+}

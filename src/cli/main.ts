@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+/**
+ * perform-write: the commands.
+ *
+ * Results on stdout, everything else on stderr, machine output only to the file of --json. Exit 0 pass, 1 a property failed,
+ * 2 usage, 3 infrastructure; errors are one line that names the place and says what to do.
+ */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { compareCommand } from './compare.ts'
+import { conformCommand } from './conform.ts'
+import { EXIT, explain } from './errors.ts'
+import { importCommand } from './import.ts'
+import { listCommand } from './list.ts'
+import { mkfsCommand } from './mkfs.ts'
+import { runCommand } from './run.ts'
+
+const EXAMPLES = `
+Start here:
+  perform-write compare                        all designs side by side, within a minute
+  perform-write list                           what there is to compare
+  perform-write compare reserve-allocate ./mine.ts   your own design against one of them
+
+Exit: 0 pass, 1 a property failed, 2 usage, 3 this machine or an image stands in the way.
+`
+
+/** The package's own file: two folders up in the sources, three in what is installed. */
+const version = (): string => {
+  for (const up of ['../../package.json', '../../../package.json']) {
+    try {
+      return (JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string }).version
+    } catch {
+      continue
+    }
+  }
+  return 'unknown'
+}
+
+const program = new Command('perform-write')
+  .description('Design, check and compare file system write paths before you write kernel C.')
+  .version(version(), '-V, --version')
+  .addHelpText('after', EXAMPLES)
+  .showHelpAfterError('(add --help for the options and examples)')
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'perform-write: ')) })
+
+const commands = [listCommand(), compareCommand(), runCommand(), mkfsCommand(), importCommand(), conformCommand()]
+for (const command of commands) {
+  command.copyInheritedSettings(program)
+  program.addCommand(command)
+}
+const everyCommand = [program, ...commands]
+for (const command of everyCommand) command.exitOverride()
+
+/** A pipe that was closed early (`| head`) is no error. */
+process.stdout.on('error', (e: NodeJS.ErrnoException) => {
+  if (e.code === 'EPIPE') process.exit()
+  throw e
+})
+
+try {
+  if (process.argv.length <= 2) program.outputHelp()
+  else await program.parseAsync()
+} catch (e) {
+  if (e instanceof CommanderError) process.exitCode = e.exitCode === 0 ? EXIT.pass : EXIT.usage
+  else {
+    const { message, code } = explain(e)
+    process.stderr.write(`perform-write: ${message}\n`)
+    process.exitCode = code
+  }
+}
