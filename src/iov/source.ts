@@ -50,7 +50,6 @@ export class MemorySource implements WriteSource {
     return Math.min(n, this.length - at)
   }
 
-  // oxlint-disable-next-line require-yield -- nothing is absent
   *faultIn(at: number, n: number): Kernel<number> {
     return this.faultInNow(at, n)
   }
@@ -60,7 +59,6 @@ export class MemorySource implements WriteSource {
     return this.#bytes.copy(target, start, from, from + n)
   }
 
-  // oxlint-disable-next-line require-yield -- nothing is absent
   *copyFaulting(target: Buffer, start: number, at: number, n: number): Kernel<number> {
     return this.copyAtomic(target, start, at, n)
   }

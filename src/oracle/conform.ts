@@ -213,7 +213,8 @@ const explainState = (
   const punched = ops.some((op) => op.op === 'fallocate' && op.mode === 'punch')
   if (d.what.endsWith('data ranges')) {
     if (fallocated) return 'unwritten-in-cache'
-    if (torn && coversRanges(d.kernel, d.ours)) return failed ? 'efault-zero-fills' : kernel === 'ext4' ? 'delalloc-leak' : 'folio-size'
+    const more = failed ? 'efault-zero-fills' : kernel === 'ext4' ? 'delalloc-leak' : 'folio-size'
+    if (torn && coversRanges(d.kernel, d.ours)) return more
     return torn && coversRanges(d.ours, d.kernel) ? 'folio-size' : null
   }
   if (!/(st_blocks|free blocks)$/.test(d.what)) return null

@@ -296,11 +296,9 @@ export class ExtFormat implements Format {
 
   // --- orphans and durability --------------------------------------------------------------------------------------
 
-  // oxlint-disable-next-line require-yield -- kept in core only
   *addOrphan(inode: Inode): Kernel<void, 'EIO'> {
     this.#orphans.add(inode.ino)
   }
-  // oxlint-disable-next-line require-yield -- kept in core only
   *removeOrphan(inode: Inode): Kernel<void, 'EIO'> {
     this.#orphans.delete(inode.ino)
   }

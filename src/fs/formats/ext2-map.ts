@@ -156,7 +156,6 @@ export class BlockMap implements DiskMap {
   fits(): boolean {
     return true
   }
-  // oxlint-disable-next-line require-yield -- any set of blocks that covers the map will do
   *fit(): Kernel<void, 'EIO'> {}
 
   // --- writing -----------------------------------------------------------------------------------------------------
