@@ -20,8 +20,8 @@ import { countEvents, TraceInstance } from './tracefs.ts'
 import type { EventCounts } from './tracefs.ts'
 
 /**
- * A write loop. `append` extends an empty file. `overwrite` writes once more what was written in one call, synced, and
- * is cached in the largest folios that the file system uses.
+ * A write loop. `append` extends an empty file. `overwrite` writes once more what was written in calls of 1 MiB,
+ * synced, and is cached, in large folios where the file system has them.
  */
 export interface MeasureOptions {
   readonly fs: KernelName
@@ -106,7 +106,8 @@ const measureFile = (trace: TraceInstance, path: string, device: string, options
   const fd = openSync(path, 'w+')
   try {
     if (options.workload === 'overwrite') {
-      writeSync(fd, Buffer.alloc(bytes, 'before'), 0, bytes, 0)
+      const before = Buffer.alloc(MIB, 'before')
+      for (let pos = 0; pos < bytes; pos += MIB) writeSync(fd, before, 0, Math.min(MIB, bytes - pos), pos)
       fsyncSync(fd)
     }
     const write = countEvents(trace, eventsOf(trace, WRITE_KEYS), () => writeLoop(fd, buffer, bytes))
