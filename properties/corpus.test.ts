@@ -3,6 +3,7 @@
  *
  * An entry is a file of properties/corpus: `claim` (the sentence that was broken), `wrong` (what was seen), `setting` and
  * `steps`. It is played with all checks, on the setting in which it failed, and stays here forever.
+ * A setting with a size is that of a small disk, which may be full.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,7 +12,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Step } from './arbitraries/steps.ts'
 import { imageOf } from './checks.ts'
-import { Machine, type Setting } from './machine.ts'
+import { Machine, mayBeFull, type Setting } from './machine.ts'
 
 /** A difference that was found. */
 interface Entry {
@@ -28,7 +29,7 @@ test.for(names)('%s', (name) => {
   const { claim, wrong, setting, steps } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as Entry
   expect(claim).toMatch(/^I\d+$/)
   expect(wrong.length).toBeGreaterThan(10)
-  const machine = new Machine(setting, { cache: true, space: true })
+  const machine = new Machine(setting, { cache: true, space: true, ...(setting.size !== undefined && { mayFail: mayBeFull }) })
   expect(machine.play(steps)).toBeNull()
   expect(machine.finish()).toBeNull()
   const scratch = mkdtempSync(join(tmpdir(), 'corpus-'))

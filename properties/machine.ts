@@ -64,6 +64,16 @@ export const DEVICE_SIZE = 32 * 1024 * 1024
 /** Files up to here are compared whole, larger ones around what was written. */
 const WHOLE = 8 * 1024 * 1024
 
+/**
+ * What a full disk may do: any call that grows something fails with ENOSPC or writes short, but what was accepted has its
+ * room, so fsync and sync do not fail (I26).
+ */
+export const mayBeFull = (op: Operation, errno: string | null): boolean => {
+  const grows = op.op === 'write' || op.op === 'writev'
+  if (errno === null) return grows
+  return errno === 'ENOSPC' && op.op !== 'fsync' && op.op !== 'fdatasync' && op.op !== 'sync'
+}
+
 /** A design by name. @throws Error if there is none */
 export const strategyNamed = (name: string): AnyStrategy => {
   const found = strategies.find((s) => s.name === name)

@@ -2,11 +2,13 @@
  * soak: a long run. So many random steps on every strategy and format, each answer compared with the model, each image
  * judged by e2fsck.
  *
- *   node properties/soak.ts --operations 100000 [--seed 1] [--strategy NAME] [--format ext2|ext4] [--checks]
+ *   node properties/soak.ts --operations 100000 [--seed 1] [--strategy NAME] [--format ext2|ext4] [--checks] [--full]
  *
  * A run is made of many small file systems, each with a setting drawn from the seed, so that a difference comes with few
  * steps. At the first one the steps are cut down and printed with their setting, ready for properties/corpus. Exit code: 0
  * nothing differs, 1 something does, 2 usage.
+ *
+ * With --full each device is so small that it fills, and a call may fail with ENOSPC (I26).
  *
  * Claims: I8, I9, I11 to I14, I18, I19 by the model; I1 to I6 with --checks; the format's own by e2fsck.
  */
@@ -20,26 +22,29 @@ import { Random } from '../src/lab/workload/random.ts'
 import { strategies } from '../src/strategies/index.ts'
 import { decode, type RawStep, RAW_BELOW, type Step } from './arbitraries/steps.ts'
 import { imageOf } from './checks.ts'
-import { type Checks, describe, Machine, type Setting } from './machine.ts'
+import { describe, Machine, type MachineOptions, mayBeFull, type Setting } from './machine.ts'
 
 /** Steps on one file system. */
 const STEPS = 400
 
 /** One file system of a long run: its setting and its steps, by seed. */
-export const drawCase = (seed: number, strategy: string, format: FormatName): { setting: Setting; steps: Step[] } => {
+export const drawCase = (
+  seed: number, strategy: string, format: FormatName, full = false,
+): { setting: Setting; steps: Step[] } => {
   const random = new Random(seed)
   const setting: Setting = {
     strategy, format,
+    ...(full && { size: random.pick([512, 1024, 2048]) * 1024 }),
     blockSize: random.pick([1024, 2048, 4096]),
     maxFolioOrder: random.pick([0, 1, 2, 4, 9]),
     limitPages: random.pick([512, 1024, 4096]),
   }
   const raws = Array.from({ length: STEPS }, () => RAW_BELOW.map((n) => random.below(n)) as unknown as RawStep)
-  return { setting, steps: decode(raws, { blockSize: setting.blockSize }) }
+  return { setting, steps: decode(raws, { blockSize: setting.blockSize, far: !full }) }
 }
 
 /** Play a case. @returns null, or what is wrong */
-export const playCase = (setting: Setting, steps: readonly Step[], checks: Checks, fsck: boolean): string | null => {
+export const playCase = (setting: Setting, steps: readonly Step[], checks: MachineOptions, fsck: boolean): string | null => {
   try {
     const machine = new Machine(setting, checks)
     return machine.play(steps) ?? machine.finish() ?? (fsck ? e2fsck(imageOf(machine.session)) : null)
@@ -79,11 +84,11 @@ export const shrink = (steps: readonly Step[], fails: (steps: readonly Step[]) =
 }
 
 /** One strategy on one format. @returns null, or the report of the first difference */
-const soak = (strategy: string, format: FormatName, operations: number, seed: number, checks: Checks): string | null => {
+const soak = (strategy: string, format: FormatName, operations: number, seed: number, checks: MachineOptions): string | null => {
   let done = 0
   let images = 0
   for (let n = 0; done < operations; n++) {
-    const { setting, steps } = drawCase(Math.imul(seed, 0x9e3779b1) + n, strategy, format)
+    const { setting, steps } = drawCase(Math.imul(seed, 0x9e3779b1) + n, strategy, format, checks.mayFail !== undefined)
     const wrong = playCase(setting, steps, checks, true)
     if (wrong !== null) {
       const failing = shrink(steps, (fewer) => playCase(setting, fewer, checks, wrong.startsWith('e2fsck')) !== null)
@@ -102,6 +107,7 @@ const main = (): number => {
     options: {
       operations: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' },
       strategy: { type: 'string' }, format: { type: 'string' }, checks: { type: 'boolean', default: false },
+      full: { type: 'boolean', default: false },
     },
   })
   const operations = Number(values.operations)
@@ -110,7 +116,9 @@ const main = (): number => {
     console.error('soak: --operations and --seed must be whole numbers, as in --operations 100000 --seed 1')
     return 2
   }
-  const checks: Checks = { cache: values.checks, space: values.checks }
+  const checks: MachineOptions = {
+    cache: values.checks, space: values.checks, ...(values.full && { mayFail: mayBeFull }),
+  }
   let failed = 0
   for (const { name } of strategies.filter((s) => values.strategy === undefined || s.name === values.strategy)) {
     for (const format of FORMATS.filter((f) => values.format === undefined || f === values.format)) {

@@ -11,7 +11,7 @@ import type { Write } from '../fs/write.ts'
 import type { Errno } from '../kernel/errno.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { PAGE } from '../kernel/units.ts'
-import { BLOCK_DELAY, BLOCK_MAPPED, BLOCK_PLACE, BLOCK_UNWRITTEN, type Folio, UPTODATE } from '../pagecache/folio.ts'
+import { BLOCK_DELAY, BLOCK_MAPPED, BLOCK_PLACE, BLOCK_UNWRITTEN, DIRTY, type Folio, UPTODATE } from '../pagecache/folio.ts'
 
 /** True if the folio at m.pos is cached and something lies below each of its blocks that the write touches. */
 export const mappedInFolio = (k: Verbs, w: Write, m: Mapping): boolean => {
@@ -67,13 +67,14 @@ export function* getMappedFolio<E extends Errno>(
 
 /**
  * Unlock the folio. Blocks of [off, off + n) that this write made and did not fill, inside i_size, are zeroed and dirtied:
- * they are allocated, and whatever the disk holds there must not be read (folio_zero_new_buffers).
+ * they are allocated, and whatever the disk holds there must not be read (folio_zero_new_buffers). One that a reader had
+ * cached as a hole is zero already, and must reach the disk all the same.
  */
 export const giveBack = (k: Verbs, w: Write, m: Mapping, f: Folio, off: number, n: number, accepted: number): void => {
   const block = 1 << f.blockShift
   if (accepted < n) {
     for (let b = off - (off % block); b < off + n; b += block) {
-      const isNew = m.isMade((f.pos + b) / block) && (f.bits(b) & UPTODATE) === 0
+      const isNew = m.isMade((f.pos + b) / block) && (f.bits(b) & DIRTY) === 0
       if (!isNew || f.pos + b >= k.size(w.inode)) continue
       k.zeroMade(f, b, block)
     }
