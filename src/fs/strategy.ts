@@ -47,6 +47,8 @@ export interface Claims {
   readonly stablePages: boolean
   /** Where a T10 tuple is computed. */
   readonly checksumAt: 'copy' | 'submit'
+  /** Optional: a write may end in EBUSY because a folio cannot be invalidated (pinned, or dirtied again). Default: never. */
+  readonly mayRefuse?: boolean
   /** A failed write(2) leaves every readable byte as it was (I12). False must be declared. */
   readonly rollback: boolean
 }

@@ -22,7 +22,7 @@ export const invalidateThenAdd: Strategy<'ENOSPC', 'ENOMEM' | 'EBUSY'> = {
   name: 'invalidate-then-add',
   summary: 'copy into private folios, invalidate the cached ones, then insert: with a gap',
   source: 'the form that Piggin objected to, May 2010; fs/fuse/file.c before ce534fb05292',
-  claims: { ...invalidateSplice.claims, isolation: 'none', rollback: true },
+  claims: { ...invalidateSplice.claims, isolation: 'none', mayRefuse: true },
 
   *getFolio(k, w, m, pos, n) {
     const old = yield* pinOld(k, w, m, pos, n)
