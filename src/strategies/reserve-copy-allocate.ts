@@ -19,7 +19,7 @@ import { HOLE } from '../fs/extent-map.ts'
 import type { Strategy } from '../fs/strategy.ts'
 import { Failure, type Kernel } from '../kernel/kernel.ts'
 import { unitsTouched } from '../kernel/units.ts'
-import { mappedByExtent } from './reserve-allocate.ts'
+import { mappedByExtent, reserveAllocate } from './reserve-allocate.ts'
 
 /** The design. */
 export const reserveCopyAllocate: Strategy<'ENOSPC', 'ENOMEM'> = {
@@ -28,16 +28,7 @@ export const reserveCopyAllocate: Strategy<'ENOSPC', 'ENOMEM'> = {
   source: 'Chinner and Hellwig, [RFC] new ->perform_write fop, May 2010',
   unit: 'write',
   copy: 'atomic',
-  claims: {
-    isolation: 'none',
-    faultIn: 'any',
-    readLock: 'none',
-    enospcUnit: 'write',
-    mmapHole: 'fault',
-    stablePages: false,
-    checksumAt: 'submit',
-    rollback: false,
-  },
+  claims: { ...reserveAllocate.claims, rollback: false },
   mapped: mappedByExtent,
 
   *begin(k, w, m) {
