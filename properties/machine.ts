@@ -12,7 +12,7 @@
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { MemoryDevice } from '../src/block/memory-device.ts'
 import { mkfs } from '../src/fs/formats/mkfs.ts'
-import { mmapStore } from '../src/fs/mmap.ts'
+import { mmapLoad, mmapStore } from '../src/fs/mmap.ts'
 import type { AnyStrategy } from '../src/fs/strategy.ts'
 import type { Choices } from '../src/kernel/choices.ts'
 import { run } from '../src/kernel/kernel.ts'
@@ -174,21 +174,13 @@ export class Machine {
   #resolveDoubt(): string | null {
     const { doubt } = this.model
     if (doubt === null) return null
-    const { posix } = this.session
+    const { fs } = this.session
+    const file = this.model.fileOf(doubt.fd)
+    const found = [...this.#byIno].find(([ino, known]) => known === file && fs.inodes.has(ino))
+    if (found === undefined || doubt.may.length === 0) return null
     const bytes = Buffer.alloc(doubt.may.length)
-    const path = this.#pathOf(doubt.fd)
-    const fd = path === null ? null : posix.open(path, ['O_RDONLY'])
-    if (fd === null || isLeft(fd)) return null
-    const read = posix.pread(fd.right, bytes, doubt.pos)
-    posix.close(fd.right)
-    return isLeft(read) ? `read at ${doubt.pos} failed with ${read.left}` : this.model.resolve(doubt, bytes)
-  }
-
-  /** A name of an open file; null if it has none any more. */
-  #pathOf(fd: number): string | null {
-    const file = this.model.fileOf(fd)
-    for (const [path, node] of files(this.model.root)) if (node === file) return path
-    return null
+    const loaded = run(mmapLoad(fs.verbs, fs, fs.inodes.get(found[0])!, doubt.pos, bytes))
+    return isLeft(loaded) ? `load at ${doubt.pos} failed with ${loaded.left}` : this.model.resolve(doubt, bytes)
   }
 
   #event(event: Event, index: number): string | null {

@@ -148,7 +148,8 @@ export const encodeFreed = (raw: Buffer, seconds: number): void => {
   raw.writeUInt32LE(0, INODE.sizeHigh)
   raw.writeUInt32LE(0, INODE.blocks)
   raw.fill(0, INODE.map, INODE.map + MAP_BYTES)
-  raw.writeUInt32LE(raw.readUInt32LE(INODE.flags) & ~FL_INDEX, INODE.flags)
+  // Zeros are no extent tree: with the flag left on, e2fsck takes the inode for garbage.
+  raw.writeUInt32LE(raw.readUInt32LE(INODE.flags) & ~(FL_INDEX | FL_EXTENTS), INODE.flags)
 }
 
 /** Does this inode have room for the field at byte `at`? */
