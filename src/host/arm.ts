@@ -1,8 +1,8 @@
 /**
  * Arm: a kernel file system in this process, made afresh for each sequence of operations.
  *
- * Per sequence: restore the disk, mount, run, sync, look, close all files, look again, unmount; then mount and look once
- * more, with a cold cache, since only that reads what is really on the disk.
+ * Per sequence: restore the disk, mount, run, sync, look, close all files, look again, unmount; then mount and look
+ * once more, with a cold cache, since only that reads what is really on the disk.
  *
  * Runs in the child process only; `KernelArm` in src/oracle is what the rest of the program sees.
  */

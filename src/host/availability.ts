@@ -47,6 +47,6 @@ export const availability = (needs: Needs): Availability => {
   for (const [program, from] of Object.entries(needs.programs ?? {})) {
     if (!installed(program)) return no(`${program} is not installed: apt-get install ${from}`)
   }
-  if (needs.tracefs && !existsSync('/sys/kernel/tracing')) return no('no /sys/kernel/tracing: the kernel has no tracefs')
+  if (needs.tracefs && !existsSync('/sys/kernel/tracing')) return no('no /sys/kernel/tracing: a kernel without tracefs')
   return { ok: true }
 }

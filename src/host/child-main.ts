@@ -17,7 +17,10 @@ export interface Requests {
   /** Make a kernel file system; first of all and once. */
   open: { ask: ArmOptions, answer: null }
   /** Run a sequence on it. */
-  run: { ask: { ops: readonly KernelOperation[], payloads: ReadonlyMap<number, Buffer>, image?: string }, answer: Outcome }
+  run: {
+    ask: { ops: readonly KernelOperation[], payloads: ReadonlyMap<number, Buffer>, image?: string }
+    answer: Outcome
+  }
   /** Count trace events of a write loop. */
   measure: { ask: MeasureOptions, answer: Measured }
   /** Take everything down. */

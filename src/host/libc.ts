@@ -5,9 +5,10 @@
  * that cannot be read. Every call here returns what the kernel returned: a count >= 0, or minus the errno.
  *
  * - The errno is read right after a call that returned -1, in the same thread, with no JavaScript call between.
- * - A pointer is a bigint, or a Buffer, which then lives until the call returns; never take a Buffer's address, since it
- *   may be collected before the call. Constants are those of Linux on all architectures that Node runs on, except the open(2) flags,
- *   which come from `fs.constants`.
+ * - A pointer is a bigint, or a Buffer, which then lives until the call returns; never take a Buffer's address, since
+ *   it may be collected before the call.
+ * - Constants are those of Linux on all architectures that Node runs on, except the open(2) flags, which come from
+ *   `fs.constants`.
  * - Only for Linux, and only where `hasFfi()`.
  *
  * Source: man-pages section 2; include/uapi/linux/{loop,fs,mman,falloc}.h.

@@ -35,8 +35,8 @@ export interface MeasureOptions {
 }
 
 /**
- * Counts of the two phases. They repeat exactly but for `jstart`, `mkdirty` and `f:rq`: mtime moves once per tick of the
- * clock, and requests merge as the device gets to them.
+ * Counts of the two phases. They repeat exactly but for `jstart`, `mkdirty` and `f:rq`: mtime moves once per tick of
+ * the clock, and requests merge as the device gets to them.
  *
  * `perMib` holds them per MiB under the calibration table's keys.
  */
@@ -51,8 +51,8 @@ export interface Measured {
  * The calibration table's keys, and the trace events that each one sums over all file systems.
  * `sysc` system calls; `begin` write_begin, or steps of iomap_iter (two per iteration); `folio+` folios added;
  * `lookup` extent look-ups; `mapblk` maps of blocks, a probe and a create counted apart; `alloc` allocations;
- * `resv` reservations; `bresv` btrfs reservations; `jstart` journal handles; `mkdirty` inodes dirtied; `bhdirty` buffers
- * dirtied; `fdirty` folios dirtied; `rdbio` bios queued.
+ * `resv` reservations; `bresv` btrfs reservations; `jstart` journal handles; `mkdirty` inodes dirtied; `bhdirty`
+ * buffers dirtied; `fdirty` folios dirtied; `rdbio` bios queued.
  */
 export const WRITE_KEYS: Readonly<Record<string, readonly string[]>> = {
   'sysc': ['syscalls:sys_enter_pwrite64'],

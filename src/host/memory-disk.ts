@@ -4,8 +4,8 @@
  * The backing file is a memfd, the loop device detaches itself on its last close, and the mounts live in a mount
  * namespace of this process alone (`isolate`). So nothing outlives the process, however it ends, SIGKILL included.
  *
- * Ordering rule: the backing file may be rewritten only while nothing is mounted; BLKFLSBUF before each mount drops what
- * the device's own page cache still remembers. One mount with umount costs 1 to 2 ms on ext2 and ext4.
+ * Ordering rule: the backing file may be rewritten only while nothing is mounted; BLKFLSBUF before each mount drops
+ * what the device's own page cache still remembers. One mount with umount costs 1 to 2 ms on ext2 and ext4.
  *
  * Needs root and node:ffi. Source: loop(4), memfd_create(2), unshare(2).
  */

@@ -2,7 +2,7 @@
  * Child processes: run a program to its end and hand back what it said.
  *
  * - A non-zero exit is a value; only a program that cannot be started throws, with one line that names it.
- * - `/sbin` and `/usr/sbin` are searched too: e2fsck, losetup and mkfs live there and are missing from most users' PATH.
+ * - `/sbin` and `/usr/sbin` are searched too: e2fsck, losetup and mkfs live there, outside most users' PATH.
  * - Output is in the C locale, since judges read it.
  */
 import { execFile, spawnSync } from 'node:child_process'
@@ -17,7 +17,8 @@ export interface Finished {
   readonly stderr: string
 }
 
-const searchPath = (): string[] => [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin']
+const searchPath = (): string[] =>
+  [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin']
 
 const environment = (): NodeJS.ProcessEnv =>
   ({ ...process.env, PATH: searchPath().join(delimiter), LC_ALL: 'C' })
@@ -42,7 +43,8 @@ export const installed = (program: string): boolean =>
  */
 export const run = (program: string, args: readonly string[]): Promise<Finished> =>
   new Promise((resolve, reject) => {
-    execFile(program, args, { env: environment(), maxBuffer: MAX_OUTPUT, encoding: 'utf8' }, (error, stdout, stderr) => {
+    const options = { env: environment(), maxBuffer: MAX_OUTPUT, encoding: 'utf8' } as const
+    execFile(program, args, options, (error, stdout, stderr) => {
       if (error === null) return resolve({ code: 0, stdout, stderr })
       if (typeof error.code === 'number') return resolve({ code: error.code, stdout, stderr })
       if (error.signal) return resolve({ code: 255, stdout, stderr: `${stderr}ended by ${error.signal}\n` })

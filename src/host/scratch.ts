@@ -71,7 +71,10 @@ export class Scratch {
     return once
   }
 
-  /** Run the clean-ups in reverse order and remove the directory. A second call does nothing. @throws Error the first failure */
+  /**
+   * Run the clean-ups in reverse order and remove the directory. A second call does nothing.
+   * @throws Error the first failure
+   */
   close(): void {
     if (!open.delete(this)) return
     if (open.size === 0) unwatch()

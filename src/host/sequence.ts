@@ -34,7 +34,7 @@ export interface Attributes {
 
 /** The answer to one operation. */
 export interface Answer {
-  /** What the system call returned: a count, an offset, 0; -1 on failure. `open` answers 0, not a number of this process. */
+  /** What the system call returned: a count, an offset, 0; -1 on failure. `open` answers 0. */
   readonly ret: number
   /** The errno by name, when `ret` is -1. */
   readonly errno?: string
@@ -178,7 +178,7 @@ export class Sequence {
         return answer(this.libc.call('close', fd))
       case 'write': {
         const readable = 'readable' in op ? Math.min(op.readable, op.len) : op.len
-        return answer(this.write(fd, payload, op.len, readable, op.off, op.sync === true))
+        return answer(this.write(fd, payload, op, readable))
       }
       case 'writev': return answer(this.writev(fd, payload, op.lens, op.off))
       case 'read': return this.read(fd, op.len, op.off)
@@ -202,9 +202,10 @@ export class Sequence {
     return 0
   }
 
-  private write(fd: number, payload: Buffer, len: number, readable: number, off: number | undefined, sync: boolean): number {
+  private write(fd: number, payload: Buffer, op: Write, readable: number): number {
+    const { len, off } = op
     const address = this.arena.source(payload.subarray(0, len), readable)
-    if (sync) {
+    if (op.sync === true) {
       return this.libc.call('pwritev2', fd, iovecs(address, [len]), 1, BigInt(off ?? -1), C.RWF_DSYNC)
     }
     return off === undefined

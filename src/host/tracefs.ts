@@ -50,7 +50,7 @@ const alive = (pid: number): boolean => existsSync(`/proc/${pid}`)
 export class TraceInstance {
   private readonly directory: string
 
-  /** Mounts tracefs in the caller's mount namespace (`isolate` first) and makes an instance that ends with `scratch`. */
+  /** Mounts tracefs in its own mount namespace (`isolate` first) and makes an instance that ends with `scratch`. */
   constructor(libc: Libc, scratch: Scratch) {
     const root = scratch.path('tracefs')
     mkdirSync(root)

@@ -54,14 +54,16 @@ const firstDifference = (a: Buffer, b: Buffer): number => {
   return low
 }
 
-const hex = (byte: number | undefined): string => byte === undefined ? 'nothing' : `0x${byte.toString(16).padStart(2, '0')}`
+const hex = (byte: number | undefined): string =>
+  byte === undefined ? 'nothing' : `0x${byte.toString(16).padStart(2, '0')}`
 
 type Windows = { readonly pos: number, readonly len: number }[]
 
 // Whole, in chunks; or around the segments of a large file.
 const windows = (size: number, segments: readonly Sparse[]): Windows => {
   if (size <= COMPARE_WHOLE) {
-    return Array.from({ length: Math.ceil(size / CHUNK) }, (_, i) => ({ pos: i * CHUNK, len: Math.min(CHUNK, size - i * CHUNK) }))
+    const chunk = (i: number) => ({ pos: i * CHUNK, len: Math.min(CHUNK, size - i * CHUNK) })
+    return Array.from({ length: Math.ceil(size / CHUNK) }, (_, i) => chunk(i))
   }
   return segments.map(({ pos, bytes }) => {
     const from = Math.max(0, pos - SURROUNDINGS)
@@ -82,10 +84,12 @@ const compareBytes = (expected: ExpectedEntry, found: FoundEntry): string[] => {
   return []
 }
 
+const octal = (mode: number | undefined): string | undefined =>
+  mode === undefined ? undefined : `0${(mode & 0o7777).toString(8)}`
+
 const compareEntry = (expected: ExpectedEntry, found: FoundEntry): string[] => {
   const say = (what: string, got: unknown, want: unknown): string[] =>
     want === undefined || got === want ? [] : [`${expected.path}: ${what} is ${got}, expected ${want}`]
-  const octal = (mode: number | undefined): string | undefined => mode === undefined ? undefined : `0${(mode & 0o7777).toString(8)}`
   const type = say('type', found.type, expected.type)
   if (type.length > 0) return type
   const size = expected.type === 'file' ? say('size', found.size, expected.size) : []

@@ -15,7 +15,7 @@ import { e2fsck } from './e2fsck.ts'
 import type { ImageUnderTest, Judge } from './judge.ts'
 import { kernelJudge } from './kernel-judge.ts'
 
-/** `block-marked-free`: a block of a file is free in the bitmap. `byte-flipped`: one bit of a file's first data byte. */
+/** `block-marked-free`: a block of a file is free in the bitmap. `byte-flipped`: a bit of a file's first data byte. */
 export type DamageKind = 'block-marked-free' | 'byte-flipped'
 
 const INCOMPAT_64BIT = 0x80
@@ -73,7 +73,8 @@ class Layout {
     const [entries, depth] = [node.readUInt16LE(2), node.readUInt16LE(6)]
     for (let at = 12; at < 12 * (entries + 1); at += 12) {
       const lblk = node.readUInt32LE(at)
-      if (depth === 0 && node.readUInt16LE(at + 4) <= MAX_WRITTEN && lblk * this.blockSize < size) return node.readUInt32LE(at + 8)
+      const written = depth === 0 && node.readUInt16LE(at + 4) <= MAX_WRITTEN
+      if (written && lblk * this.blockSize < size) return node.readUInt32LE(at + 8)
       if (depth > 0) {
         const below = this.firstExtent(this.bytes(node.readUInt32LE(at + 4) * this.blockSize, this.blockSize), size)
         if (below !== 0) return below
@@ -86,8 +87,8 @@ class Layout {
     const size = inode.readUInt32LE(4)
     const map = inode.subarray(40, 100)
     if (inode.readUInt32LE(32) & EXTENTS_FL) return this.firstExtent(map, size)
-    for (let i = 0; i < 12 && i * this.blockSize < size; i++) if (map.readUInt32LE(4 * i) !== 0) return map.readUInt32LE(4 * i)
-    return 0
+    const direct = Array.from({ length: 12 }, (_, i) => i * this.blockSize < size ? map.readUInt32LE(4 * i) : 0)
+    return direct.find(block => block !== 0) ?? 0
   }
 
   /** A block that holds the data of some regular file. @throws Error if there is none */

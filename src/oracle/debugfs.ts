@@ -35,13 +35,15 @@ const ask = async (scratch: Scratch, image: string, commands: readonly string[])
   return answers
 }
 
-interface Listed { readonly path: string, readonly type: FoundEntry['type'], readonly mode: number, readonly size: number }
+type Listed = Pick<FoundEntry, 'path' | 'type' | 'mode' | 'size'>
 
 const TYPES: Readonly<Record<number, FoundEntry['type']>> = { 0o04: 'directory', 0o10: 'file', 0o12: 'symlink' }
 
 // `ls -p`: one entry a line, /inode/mode/uid/gid/name/size/ ; directories have an empty size.
+const LISTED = /^\/\d+\/(\d{6})\/\d+\/\d+\/([^/]+)\/(\d*)\/$/gm
+
 const parseListing = (directory: string, text: string): Listed[] =>
-  [...text.matchAll(/^\/\d+\/(\d{6})\/\d+\/\d+\/([^/]+)\/(\d*)\/$/gm)].flatMap(([, mode = '', name = '', size = '']) => {
+  [...text.matchAll(LISTED)].flatMap(([, mode = '', name = '', size = '']) => {
     if (name === '.' || name === '..') return []
     const bits = parseInt(mode, 8)
     const path = directory === '' ? name : `${directory}/${name}`

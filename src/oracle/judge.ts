@@ -1,11 +1,11 @@
 /**
  * Judges: programs that others wrote and that say whether an image which we wrote is a good one.
  *
- * | judge   | sees                                                              | is blind to |
- * |---------|-------------------------------------------------------------------|-------------|
- * | e2fsck  | every structure: bitmaps, counts, maps, links, checksums           | file data, stale data, a wrong size within a block |
- * | debugfs | all bytes, sizes, types, link counts and targets, without root     | what only a mount meets |
- * | kernel  | the same through a mount; then writes, and e2fsck looks again      | needs root and a loop device |
+ * | judge   | sees                                                           | is blind to                   |
+ * |---------|----------------------------------------------------------------|-------------------------------|
+ * | e2fsck  | every structure: bitmaps, counts, maps, links, checksums       | data, a size within a block   |
+ * | debugfs | all bytes, sizes, types, link counts and targets, without root | what only a mount meets       |
+ * | kernel  | the same through a mount; then writes, and e2fsck looks again  | nothing; needs root and loop  |
  *
  * Obligations of a judge:
  * - `available` says in one line what is missing. A judge that is not available has judged nothing; callers say so.

@@ -7,7 +7,7 @@
  *
  * Interface:
  * - `available(kernel)` first; it says in one line what is missing.
- * - One arm is one child process with one file system; `runSequence` starts from a fresh copy each time. Calls queue up.
+ * - One arm is one child process with one file system; `runSequence` starts from a fresh copy each time. Calls queue.
  * - `close` at the end. If the process dies first, mounts and loop devices go with it.
  */
 import { availability } from '../host/availability.ts'

@@ -7,8 +7,8 @@
  * Needs root and a loop device. Mounts and devices are taken down on every way out (host/scratch.ts).
  */
 import {
-  appendFileSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, readlinkSync, readSync, renameSync, statfsSync,
-  writeFileSync,
+  appendFileSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, readlinkSync, readSync, renameSync,
+  statfsSync, writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { availability } from '../host/availability.ts'
@@ -70,7 +70,7 @@ const freeName = (taken: ReadonlySet<string>, wanted: string): string => {
   return name
 }
 
-/** Let the kernel write to a mounted image. @returns what must be in the image after it; `tree` itself if there is no room */
+/** Let the kernel write to a mounted image. @returns what must be in it now; `tree` itself if there is no room */
 const change = (root: string, tree: readonly ExpectedEntry[]): readonly ExpectedEntry[] => {
   const { bfree, ffree } = statfsSync(root)
   if (bfree < ROOM || ffree < 2) return tree
@@ -134,7 +134,8 @@ export const judgeAndChange = async (image: ImageUnderTest): Promise<Changed> =>
   if (lines.length > 0) return { judgement: judgement(lines), after }
   const checked = await e2fsck.judge(image)
   const unjudged = [...notWhole(tree), ...after === tree ? ["no room for the kernel's own writes"] : []]
-  return { judgement: judgement(checked.lines.map(line => `e2fsck after the kernel's writes: ${line}`), unjudged), after }
+  const wrong = checked.lines.map(line => `e2fsck after the kernel's writes: ${line}`)
+  return { judgement: judgement(wrong, unjudged), after }
 }
 
 /** The judge `kernel`; it works on a copy. */
