@@ -12,6 +12,7 @@ import { play } from '../lab/play.ts'
 import { scene, SCENES } from '../lab/scene.ts'
 import { openWorkload } from '../lab/workload/registry.ts'
 import { type Column, claimsTable, conclusion, costTable, failures, judgeLines, undoTable, wallLines } from '../report/comparison.ts'
+import { plural } from '../report/format.ts'
 import { wrap } from '../report/table.ts'
 import { strategies } from '../strategies/index.ts'
 import { availableJudges, type Judged } from './court.ts'
@@ -136,7 +137,7 @@ const print = (
   o: Options, workloads: readonly string[], columns: readonly Column[], kills: readonly Kill[], judged: readonly Judged[], missing: readonly string[],
 ): void => {
   const out = (text: string): void => void (text !== '' && process.stdout.write(`${text}\n`))
-  out(`${columns.length} designs on ${o.fs}, ${o.blockSize}-byte blocks, folios of up to ${4 << o.folioOrder} KiB, seed ${o.seed}: only the design changes.\n` +
+  out(`${plural(columns.length, 'design')} on ${o.fs}, ${o.blockSize}-byte blocks, folios of up to ${4 << o.folioOrder} KiB, seed ${o.seed}: only the design changes.\n` +
     wrap(`${SCENES.length} scenes, each write once with no fault and once for every fault site that it reaches. Contents of all files are compared with an independent model.`) + '\n')
   out(claimsTable(columns, kills))
   for (const w of workloads) out(costTable(w, columns))

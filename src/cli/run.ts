@@ -59,7 +59,7 @@ export const runCommand = (): Command =>
     .addHelpText('after', EXAMPLES)
     .action(async (options: Options) => void (process.exitCode = await runWorkload(options)))
 
-/** The largest image that is checked: the model keeps all bytes in memory. */
+/** Only what starts empty can be checked: the model knows no other image. */
 const isEmpty = (s: Session): boolean => {
   const names = s.posix.readdir('.')
   return !isLeft(names) && names.right.every(({ name }) => ['.', '..', 'lost+found'].includes(name))
@@ -99,15 +99,27 @@ const finish = (o: Options, session: Session, workload: ReturnType<typeof openWo
   const progress = new Progress('run')
   const fresh = isEmpty(session)
   const checker = fresh ? new ModelChecker(session, { salt: o.salt, room: false }) : undefined
-  const run = replay(session, workload, {
+  const run = replayOrBreach(o, () => replay(session, workload, {
     salt: o.salt, ...(checker && { checker }), beat: (i) => void (i % 256 === 0 && progress.say(`${count(i)} operations`)),
-  })
+  }))
   progress.done()
+  if (run === null) return EXIT.failed
   const unmounted = session.posix.unmount()
   if (isLeft(unmounted)) throw new InfrastructureError(`${o.image}: unmount failed with ${unmounted.left}; run e2fsck on it`)
   print(o, run, fresh)
   if (o.json !== undefined) writeJson(o.json, { command: 'run', ...o, checked: fresh, ...run })
   return run.problem === null ? EXIT.pass : EXIT.failed
+}
+
+/** The replay; null, and said, if the design threw: then the image is as a crash would have left it. */
+const replayOrBreach = (o: Options, run: () => Replayed): Replayed | null => {
+  try {
+    return run()
+  } catch (e) {
+    process.stdout.write(`${paint('red', '✗')} ${o.strategy}: ${e instanceof Error ? e.message : String(e)}\n`)
+    process.stdout.write(`  ${o.image} was not unmounted; make it again with mkfs, or run e2fsck on it\n`)
+    return null
+  }
 }
 
 const print = (o: Options, run: Replayed, fresh: boolean): void => {

@@ -87,7 +87,7 @@ export function* faultPlays(ground: Ground): Generator<Play, FaultPass> {
       for (const c of p.checked) checked[c] = (checked[c] ?? 0) + 1
       for (const { claim, what } of p.findings) broken[claim] ??= brokenBy(p, what)
       total = monoidLedger.concat(total, p.total)
-      if (typeof p.outcome === 'number' && p.outcome >= scene.write.len) continue
+      if (p.outcome === null || (typeof p.outcome === 'number' && p.outcome >= scene.write.len)) continue
       failedWrites++
       undo = monoidLedger.concat(undo, p.cost)
     }

@@ -52,7 +52,7 @@ export const claimsTable = (columns: readonly Column[], kills: readonly Kill[]):
   return [
     table(['claim', ...columns.map((c) => broken(c.name))], rows),
     '\n',
-    `✓ held in all plays, and the claim killed its mutant (${killed} of ${kills.length} were)   ✗ broken   ✗ d broken as declared\n`,
+    `✓ held, and the claim killed its mutant (${killed} of ${kills.length} were)   ✗ broken   ✗ d broken, as declared\n`,
     ...elsewhere.map((c) => `${wrap(`· ${c.id} ${c.short}: untested; ${c.elsewhere!}`, 2)}\n`),
     ...reasons(columns).map((line) => `${line}\n`),
   ].join('')
@@ -81,10 +81,10 @@ const reasons = (columns: readonly Column[]): string[] => {
 
 /** Counted cost of one workload, per MiB written. */
 export const costTable = (workload: string, columns: readonly Column[]): string => {
-  const runs = columns.map((c) => c.runs.find((r) => r.workload === workload))
+  const runs = columns.map((c) => c.runs.find((r) => r.workload === workload && r.bytesWritten > 0))
   const first = runs.find((r) => r !== undefined)
   if (first === undefined) return ''
-  const mib = (r: Replayed): number => Math.max(r.bytesWritten, 1) / 2 ** 20
+  const mib = (r: Replayed): number => r.bytesWritten / 2 ** 20
   const value = (r: ReportedRun | undefined, f: (r: ReportedRun) => number): string => (r === undefined ? '-' : perUnit(f(r)))
   const lines = COST.filter((line) => runs.some((r) => r !== undefined && line.of(r.ledger) > 0))
   const rows: Row[] = lines.map((line) => [line.label, ...runs.map((r) => value(r, (x) => line.of(x.ledger) / mib(x)))])
@@ -140,5 +140,5 @@ export const conclusion = (columns: readonly Column[]): string => {
     return all.length === 0 ? [] : [`${c.name} (${all.join(', ')})`]
   })
   if (wrong.length === 0) return 'every design keeps what it claims, as far as this run looked\n'
-  return `${wrap(`${wrong.length} of ${columns.length} designs ${wrong.length === 1 ? 'does' : 'do'} not keep every claim: ${wrong.join(', ')}`, 2)}\n`
+  return `${wrap(`${wrong.length} of ${plural(columns.length, 'design')} ${wrong.length === 1 ? 'breaks' : 'break'} a claim that it does not disclaim: ${wrong.join(', ')}`, 2)}\n`
 }

@@ -20,18 +20,18 @@ export type Row = readonly string[] | string
 
 /** A table. The first column is to the left, all others to the right. */
 export const table = (head: readonly string[], rows: readonly Row[]): string => {
+  const heads = Math.max(...head.map((h) => h.split('\n').length))
+  const low = head.map((h) => '\n'.repeat(heads - h.split('\n').length) + h)
   const t = new Table({
-    head: [...head], chars: NONE, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    head: low, chars: NONE, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: head.map((_, i) => (i === 0 ? 'left' : 'right')),
   })
   for (const row of rows) t.push(typeof row === 'string' ? [{ content: row, colSpan: head.length }] : [...row])
   const lines = t.toString().split('\n').map((line) => line.trimEnd())
-  const heads = Math.max(...head.map((h) => h.split('\n').length))
   const width = Math.max(...lines.map(visible))
   return [...lines.slice(0, heads), '─'.repeat(width), ...lines.slice(heads)].map((l) => `${l}\n`).join('')
 }
 
-// oxlint-disable-next-line no-control-regex -- the escape character is the point
 const visible = (line: string): number => line.replace(/\x1b\[[0-9;]*m/g, '').length
 
 /** A name broken at its hyphens, so that no line is longer than `width`: the heading of a narrow column. */
@@ -47,8 +47,8 @@ export const broken = (name: string, width = 11): string => {
 
 /** Text cut into lines of at most `width`, the later ones indented. */
 export const wrap = (text: string, indent = 0, width = WIDTH): string => {
-  const lines: string[] = ['']
-  for (const word of text.split(' ')) {
+  const lines: string[] = [/^ */.exec(text)![0]]
+  for (const word of text.trimStart().split(' ')) {
     const last = lines.at(-1)!
     const empty = last.trim() === ''
     if (!empty && last.length + 1 + word.length > width) lines.push(' '.repeat(indent) + word)
