@@ -55,6 +55,11 @@ export class Child {
     for (const { reject } of this.waiting.splice(0)) reject(this.ended)
   }
 
+  /** Its process id. */
+  get pid(): number {
+    return this.process.pid ?? 0
+  }
+
   /** Ask, and wait for the answer. @throws Error if the child refuses or has ended */
   ask<K extends keyof Requests>(kind: K, ask: Requests[K]['ask']): Promise<Requests[K]['answer']> {
     if (this.ended) return Promise.reject(this.ended)
