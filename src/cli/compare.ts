@@ -20,7 +20,7 @@ import { EXIT, UsageError } from './errors.ts'
 import type { Described, Evaluated, Setting } from './evaluate.ts'
 import { formatNamed, parseBlockSize, parseOrder, parseWhole, writeJson } from './options.ts'
 import { designFor, isFile } from './plugin.ts'
-import { Hang, runAll, runTask, type Task } from './pool.ts'
+import { Hang, PATIENCE, runAll, runTask, type Task } from './pool.ts'
 import { Progress } from './progress.ts'
 
 const DEFAULT_WORKLOADS = ['sqlite-wal', 'append', 'random']
@@ -36,6 +36,7 @@ interface Options {
   readonly json?: string
   readonly judges: boolean
   readonly scene?: string
+  readonly patience: number
 }
 
 const EXAMPLES = `
@@ -61,6 +62,7 @@ export const compareCommand = (): Command =>
     .option('--seed <n>', 'of generated workloads', parseWhole, 1)
     .option('--json <file>', 'also write the result to a file')
     .option('--no-judges', 'show no image to e2fsck and debugfs')
+    .option('--patience <seconds>', 'how long a hook may take before it counts as an endless loop', parseWhole, PATIENCE)
     .addOption(new Option('--scene <name[@n][!]>', 'one play of the fault pass as a timeline: the n-th fault site fails; ! from then on'))
     .addHelpText('after', EXAMPLES)
     .action(async (designs: string[], options: Options) => {
@@ -89,10 +91,10 @@ const compare = async (given: readonly string[], o: Options): Promise<number> =>
     doing.set(name, what)
     progress.say([...doing].slice(-2).map(([n, d]) => `${n}: ${d}`).join(' | '))
   }
-  await describeAll(designs, say)
+  await describeAll(designs, say, o.patience)
   const setting: Setting = { ...fixed, workloads, seed: o.seed, size: DEVICE, judges: o.judges }
   const tasks: Task[] = [{ kind: 'self-test', fixed }, ...designs.map((design): Task => ({ kind: 'evaluate', design, setting }))]
-  const [self, ...results] = await runAll(tasks, say)
+  const [self, ...results] = await runAll(tasks, say, o.patience)
   progress.done()
   if (self!.status === 'rejected') throw self!.reason
   const kills = self!.value as Kill[]
@@ -107,11 +109,11 @@ const compare = async (given: readonly string[], o: Options): Promise<number> =>
 }
 
 /** Look at every file before any work is done. @throws UsageError for the first that will not do, or a name that comes twice */
-const describeAll = async (designs: readonly string[], say: (doing: string) => void): Promise<void> => {
+const describeAll = async (designs: readonly string[], say: (doing: string) => void, patience: number): Promise<void> => {
   const names = new Map<string, string>()
   for (const design of designs) {
     const { name } = isFile(design)
-      ? ((await runTask({ kind: 'describe', design }, say).catch((e: unknown) => {
+      ? ((await runTask({ kind: 'describe', design }, say, patience).catch((e: unknown) => {
           throw e instanceof Hang ? new UsageError(`${design}: ${e.message}, while the file was loaded`) : e
         })) as Described)
       : await designFor(design)

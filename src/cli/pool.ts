@@ -2,7 +2,7 @@
  * Pool: tasks in worker threads, as many at a time as the machine has processors, answers in the order of the tasks.
  *
  * A design is somebody's code: it may loop. Each hook call and each operation is a heartbeat in shared memory; a worker
- * whose heart stands still for `STILL` milliseconds is ended, and its task ends with a `Hang` that names the hook.
+ * whose heart stands still for `patience` seconds is ended, and its task ends with a `Hang` that names the hook.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
@@ -17,8 +17,8 @@ export type Task =
   | { readonly kind: 'evaluate'; readonly design: string; readonly setting: Setting }
   | { readonly kind: 'self-test'; readonly fixed: Fixed }
 
-/** Milliseconds without a heartbeat after which a worker is ended; a judge of a large image takes less. */
-const STILL = 20_000
+/** Seconds without a heartbeat after which a worker is ended; a judge of a large image takes less. */
+export const PATIENCE = 20
 
 /** A design did not come back. */
 export class Hang extends Error {
@@ -28,7 +28,7 @@ export class Hang extends Error {
 type Message = { say: string } | { value: unknown } | { error: { name: string; message: string; code: number } }
 
 /** Run one task. `say` is told what the worker is doing. @throws Hang, UsageError or an Error as the task ended */
-export const runTask = (task: Task, say: (doing: string) => void): Promise<unknown> =>
+export const runTask = (task: Task, say: (doing: string) => void, patience = PATIENCE): Promise<unknown> =>
   new Promise((resolve, reject) => {
     const pulse = new SharedArrayBuffer(8)
     const cells = new Int32Array(pulse)
@@ -39,7 +39,7 @@ export const runTask = (task: Task, say: (doing: string) => void): Promise<unkno
     const watchdog = setInterval(() => {
       const now = Atomics.load(cells, 0)
       if (now !== last) [last, since] = [now, Date.now()]
-      else if (task.kind !== 'self-test' && Date.now() - since > STILL) end(() => reject(hang(Atomics.load(cells, 1))))
+      else if (task.kind !== 'self-test' && Date.now() - since > patience * 1000) end(() => reject(hang(Atomics.load(cells, 1), patience)))
     }, 500)
     const end = (then: () => void): void => {
       clearInterval(watchdog)
@@ -55,19 +55,21 @@ export const runTask = (task: Task, say: (doing: string) => void): Promise<unkno
     worker.on('exit', (code) => end(() => reject(new InfrastructureError(`a worker ended with code ${code}; is there enough memory?`))))
   })
 
-const hang = (hook: number): Hang =>
-  new Hang(`${hook >= 0 ? `the hook ${HOOKS[hook]}` : 'it'} did not return within ${STILL / 1000} s: an endless loop`)
+const hang = (hook: number, patience: number): Hang =>
+  new Hang(`${hook >= 0 ? `the hook ${HOOKS[hook]}` : 'it'} did not return within ${patience} s: an endless loop`)
 
 const failed = ({ name, message, code }: { name: string; message: string; code: number }): Error =>
   name === 'UsageError' || code === 2 ? new UsageError(message) : new InfrastructureError(message)
 
 /** Run tasks; the i-th answer, or the error that ended it, is the i-th task's. */
-export const runAll = async (tasks: readonly Task[], say: (doing: string) => void): Promise<PromiseSettledResult<unknown>[]> => {
+export const runAll = async (
+  tasks: readonly Task[], say: (doing: string) => void, patience = PATIENCE,
+): Promise<PromiseSettledResult<unknown>[]> => {
   const results: PromiseSettledResult<unknown>[] = new Array(tasks.length)
   let next = 0
   const lane = async (): Promise<void> => {
     for (let i = next++; i < tasks.length; i = next++) {
-      results[i] = await runTask(tasks[i]!, say).then(
+      results[i] = await runTask(tasks[i]!, say, patience).then(
         (value) => ({ status: 'fulfilled' as const, value }),
         (reason: unknown) => ({ status: 'rejected' as const, reason }),
       )
