@@ -4,14 +4,16 @@
  * One factor changes at a time, the design. Contents are compared with the independent model, images shown to the judges
  * that this machine has, every claim of the quick pass checked under a fault at each site of each scene.
  */
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { Ledger, monoidLedger } from '../kernel/ledger.ts'
 import { type Claim, CLAIMS } from '../lab/claims.ts'
 import { type Fixed, groundDevice, type Kill, verdicts } from '../lab/fault-pass.ts'
 import { play } from '../lab/play.ts'
 import { scene, SCENES } from '../lab/scene.ts'
 import { openWorkload } from '../lab/workload/registry.ts'
-import { type Column, claimsTable, conclusion, costTable, failures, judgeLines, undoTable, wallLines } from '../report/comparison.ts'
+import {
+  type Column, claimsTable, conclusion, costTable, failures, isMarked, judgeLines, undoTable, wallLines,
+} from '../report/comparison.ts'
 import { plural } from '../report/format.ts'
 import { wrap } from '../report/table.ts'
 import { strategies } from '../strategies/index.ts'
@@ -55,7 +57,7 @@ export const compareCommand = (): Command =>
   new Command('compare')
     .description('designs side by side: claims under faults, counted cost, the cost of undo')
     .argument('[designs...]', 'names, or files that export a Strategy as default; none: all that come along')
-    .option('--workload <name|file>', 'a workload; may be given again (default: sqlite-wal, append, random)', (w: string, all?: string[]) => [...(all ?? []), w])
+    .option('--workload <name|file>', 'a workload; may be given again (default: sqlite-wal, append, random)', oneMore)
     .option('--fs <format>', 'ext2 or ext4', 'ext4')
     .option('--block-size <bytes>', '1024, 2048 or 4096', parseBlockSize, 4096)
     .option('--folio-order <n>', 'the largest folio: 2^n pages, 0 to 9', parseOrder, 9)
@@ -63,11 +65,18 @@ export const compareCommand = (): Command =>
     .option('--json <file>', 'also write the result to a file')
     .option('--no-judges', 'show no image to e2fsck and debugfs')
     .option('--patience <seconds>', 'how long a hook may take before it counts as an endless loop', parseWhole, PATIENCE)
-    .addOption(new Option('--scene <name[@n][!]>', 'one play of the fault pass as a timeline: the n-th fault site fails; ! from then on'))
+    .option('--scene <name[@n][!]>', 'one play of the fault pass as a timeline: the n-th fault site fails; ! from then on')
     .addHelpText('after', EXAMPLES)
     .action(async (designs: string[], options: Options) => {
-      process.exitCode = await (options.scene === undefined ? compare(designs, options) : playScene(designs, options, options.scene))
+      const { scene: one } = options
+      process.exitCode = await (one === undefined ? compare(designs, options) : playScene(designs, options, one))
     })
+
+/** Did the design break a claim that it does not disclaim, or a workload, or did it not come back? */
+const isWrong = (c: Column): boolean =>
+  c.broken !== null || c.verdicts.some((v) => v.status === 'fail') || c.runs.some((r) => r.problem !== null)
+
+const oneMore = (value: string, all: readonly string[] = []): string[] => [...all, value]
 
 const fixedOf = (o: Options): Fixed => ({ format: formatNamed(o.fs), blockSize: o.blockSize, folioOrder: o.folioOrder })
 
@@ -93,23 +102,24 @@ const compare = async (given: readonly string[], o: Options): Promise<number> =>
   }
   await describeAll(designs, say, o.patience)
   const setting: Setting = { ...fixed, workloads, seed: o.seed, size: DEVICE, judges: o.judges }
-  const tasks: Task[] = [{ kind: 'self-test', fixed }, ...designs.map((design): Task => ({ kind: 'evaluate', design, setting }))]
-  const [self, ...results] = await runAll(tasks, say, o.patience)
+  const evaluations = designs.map((design): Task => ({ kind: 'evaluate', design, setting }))
+  const [self, ...results] = await runAll([{ kind: 'self-test', fixed }, ...evaluations], say, o.patience)
   progress.done()
   if (self!.status === 'rejected') throw self!.reason
   const kills = self!.value as Kill[]
   const evaluated = results.map((r, i) => ({ design: designs[i]!, ...outcomeOf(r) }))
-  const columns = evaluated.map((e) => columnOf(e.design, e.value, e.broken, kills, argumentsOf(o)))
+  const columns = evaluated.map((e) => columnOf(e.design, e, kills, argumentsOf(o)))
   const missing = o.judges ? (await availableJudges()).missing : ['--no-judges: no image was shown to anybody']
   print(o, workloads, columns, kills, evaluated.flatMap((e) => e.value?.judged ?? []), missing)
   if (o.json !== undefined) writeJson(o.json, jsonOf(o, workloads, columns, kills, evaluated))
   const refused = evaluated.some((e) => e.value?.judged.some((j) => j.refused.length > 0) === true)
-  const failed = columns.some((c) => c.broken !== null || c.verdicts.some((v) => v.status === 'fail') || c.runs.some((r) => r.problem !== null))
-  return failed || refused ? EXIT.failed : EXIT.pass
+  return columns.some(isWrong) || refused ? EXIT.failed : EXIT.pass
 }
 
-/** Look at every file before any work is done. @throws UsageError for the first that will not do, or a name that comes twice */
-const describeAll = async (designs: readonly string[], say: (doing: string) => void, patience: number): Promise<void> => {
+/** Look at every file before any work is done. @throws UsageError for the first that will not do, or a second name */
+const describeAll = async (
+  designs: readonly string[], say: (doing: string) => void, patience: number,
+): Promise<void> => {
   const names = new Map<string, string>()
   for (const design of designs) {
     const { name } = isFile(design)
@@ -118,33 +128,46 @@ const describeAll = async (designs: readonly string[], say: (doing: string) => v
         })) as Described)
       : await designFor(design)
     const other = names.get(name)
-    if (other !== undefined) throw new UsageError(`${design}: the name "${name}" is given twice (${other}); every design needs its own`)
+    if (other !== undefined) {
+      throw new UsageError(`${design}: the name "${name}" is given twice (${other}); every design needs its own`)
+    }
     names.set(name, design)
   }
 }
 
-const outcomeOf = (r: PromiseSettledResult<unknown>): { readonly value: Evaluated | null; readonly broken: string | null } => {
+/** An evaluated design, or why there is none. */
+interface Outcome {
+  readonly value: Evaluated | null
+  readonly broken: string | null
+}
+
+const outcomeOf = (r: PromiseSettledResult<unknown>): Outcome => {
   if (r.status === 'fulfilled') return { value: r.value as Evaluated, broken: null }
   if (r.reason instanceof Hang) return { value: null, broken: r.reason.message }
   throw r.reason
 }
 
-const columnOf = (argument: string, e: Evaluated | null, broken: string | null, kills: readonly Kill[], replay: string): Column => {
-  if (e === null) return { name: argument, replay: argument + replay, verdicts: [], pass: null, runs: [], broken }
+const columnOf = (argument: string, { value: e, broken }: Outcome, kills: readonly Kill[], settings: string): Column => {
+  const replay = argument + settings
+  if (e === null) return { name: argument, replay, verdicts: [], pass: null, runs: [], broken }
   const declared = (c: Claim): boolean => c.declared?.(e.design as never) ?? false
-  return { name: e.design.name, replay: argument + replay, verdicts: verdicts(e.pass, kills, declared), pass: e.pass, runs: e.runs, broken }
+  const { design: { name }, pass, runs } = e
+  return { name, replay, verdicts: verdicts(pass, kills, declared), pass, runs, broken }
 }
 
 const print = (
-  o: Options, workloads: readonly string[], columns: readonly Column[], kills: readonly Kill[], judged: readonly Judged[], missing: readonly string[],
+  o: Options, workloads: readonly string[], columns: readonly Column[], kills: readonly Kill[], judged: readonly Judged[],
+  missing: readonly string[],
 ): void => {
   const out = (text: string): void => void (text !== '' && process.stdout.write(`${text}\n`))
-  out(`${plural(columns.length, 'design')} on ${o.fs}, ${o.blockSize}-byte blocks, folios of up to ${4 << o.folioOrder} KiB, seed ${o.seed}: only the design changes.\n` +
-    wrap(`${SCENES.length} scenes, each write once with no fault and once for every fault site that it reaches. Contents of all files are compared with an independent model.`) + '\n')
+  const ground = `${o.fs}, ${o.blockSize}-byte blocks, folios of up to ${4 << o.folioOrder} KiB, seed ${o.seed}`
+  out(`${plural(columns.length, 'design')} on ${ground}: only the design changes.\n${wrap(
+    `${SCENES.length} scenes, each write once with no fault and once for every fault site that it reaches. ` +
+      'Contents of all files are compared with an independent model.')}\n`)
   out(claimsTable(columns, kills))
   for (const w of workloads) out(costTable(w, columns))
   out(undoTable(columns))
-  if (columns.some((c) => c.verdicts.some((v) => v.status === 'fail' || v.status === 'declared') || c.broken !== null)) {
+  if (columns.some(isMarked)) {
     out('* this design broke a claim: what a wrong design saves is not a result.\n')
   }
   out(wallLines(workloads, columns))
@@ -170,18 +193,22 @@ const jsonOf = (
     failedWrites: c.pass?.failedWrites ?? 0, undo: c.pass?.undo ?? new Ledger(), counterexamples: c.pass?.broken ?? {},
     runs: c.runs, judges: evaluated[i]!.value?.judged ?? [],
   })),
-  claims: CLAIMS.map(({ id, family, sentence, elsewhere }) => ({ id, family, sentence, ...(elsewhere !== undefined && { untested: elsewhere }) })),
+  claims: CLAIMS.map(({ id, family, sentence, elsewhere }) =>
+    ({ id, family, sentence, ...(elsewhere !== undefined && { untested: elsewhere }) })),
   mutants: kills,
   total: columns.map((c) => c.pass?.total ?? new Ledger()).reduce(monoidLedger.concat, new Ledger()),
 })
 
-// --- one play ----------------------------------------------------------------------------------------------------------
+// --- one play --------------------------------------------------------------------------------------------------------
 
 /** Play one scene and print what happened. @returns the exit code */
 const playScene = async (designs: readonly string[], o: Options, spec: string): Promise<number> => {
   const [, name = '', at, sticky] = /^([a-z-]+)(?:@(\d+))?(!)?$/.exec(spec) ?? []
   const found = scene(name)
-  if (found === undefined) throw new UsageError(`--scene ${spec}: no such scene; known are ${SCENES.map((s) => s.name).join(', ')}; add @N for the N-th fault site`)
+  if (found === undefined) {
+    const known = SCENES.map((s) => s.name).join(', ')
+    throw new UsageError(`--scene ${spec}: no such scene; known are ${known}; add @N for the N-th fault site`)
+  }
   const fixed = fixedOf(o)
   let code: number = EXIT.pass
   for (const design of designs.length > 0 ? designs : strategies.map((s) => s.name)) {

@@ -88,7 +88,8 @@ export class Court {
 
   #ask(shown: Shown): Promise<Said> {
     return new Promise((resolve, reject) => {
-      const ended = (): void => reject(new InfrastructureError('the process of the judges ended; run again, or with --no-judges'))
+      const ended = (): void =>
+        reject(new InfrastructureError('the process of the judges ended; run again, or with --no-judges'))
       this.#child.once('exit', ended)
       this.#child.once('message', (said) => {
         this.#child.off('exit', ended)

@@ -18,7 +18,9 @@ describe('docs/writing-a-strategy.md', () => {
     const file = join(folder, 'mine.ts')
     writeFileSync(file, code)
     const strategy = await loadPlugin(file)
-    for (const fixed of [{ format: 'ext4', blockSize: 4096, folioOrder: 9 }, { format: 'ext2', blockSize: 1024, folioOrder: 0 }] as const) {
+    for (const fixed of [
+      { format: 'ext4', blockSize: 4096, folioOrder: 9 }, { format: 'ext2', blockSize: 1024, folioOrder: 0 },
+    ] as const) {
       const pass = faultPass({ strategy, device: groundDevice(fixed), maxFolioOrder: fixed.folioOrder })
       expect(pass.broken).toEqual({})
       expect(pass.faulted).toBeGreaterThan(20)

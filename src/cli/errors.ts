@@ -36,7 +36,8 @@ export const explain = (e: unknown): { readonly message: string; readonly code: 
   if (e instanceof Error && Object.hasOwn(WORDED, e.name)) return { message: e.message, code: WORDED[e.name]! }
   if (isHostError(e)) return { message: `${e.path ?? e.syscall}: ${sayErrno(e)}`, code: EXIT.infrastructure }
   const stack = e instanceof Error ? (e.stack ?? e.message) : String(e)
-  return { message: `this is a bug of perform-write, not of your input; please report it with these lines:\n${stack}`, code: EXIT.infrastructure }
+  const message = `this is a bug of perform-write, not of your input; please report it with these lines:\n${stack}`
+  return { message, code: EXIT.infrastructure }
 }
 
 const sayErrno = (e: NodeJS.ErrnoException): string => {

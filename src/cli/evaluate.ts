@@ -55,7 +55,9 @@ const settled = (image: MemoryDevice): Buffer | null => {
 }
 
 /** Evaluate the design that `argument` names. @throws UsageError if it cannot be had */
-export const evaluate = async (argument: string, setting: Setting, beat: Heartbeat, say: (doing: string) => void): Promise<Evaluated> => {
+export const evaluate = async (
+  argument: string, setting: Setting, beat: Heartbeat, say: (doing: string) => void,
+): Promise<Evaluated> => {
   const strategy = await designFor(argument)
   const { name, summary, source, claims } = strategy
   const court = setting.judges ? new Court(setting.format) : null
@@ -74,7 +76,9 @@ export const evaluate = async (argument: string, setting: Setting, beat: Heartbe
 }
 
 /** The fault pass; after each play the judges see the image that it left. */
-const judgedPass = async (ground: Ground, court: Court | null, beat: Heartbeat, say: (play: number) => void): Promise<FaultPass> => {
+const judgedPass = async (
+  ground: Ground, court: Court | null, beat: Heartbeat, say: (play: number) => void,
+): Promise<FaultPass> => {
   const plays = faultPlays(ground)
   for (let n = 1; ; n++) {
     beat(-1)
@@ -115,11 +119,14 @@ const runOne = async (name: string, o: RunOptions): Promise<Run> => {
   }
   if (run.problem === null && o.court !== null) {
     const unmounted = checked.posix.unmount()
-    if (isLeft(unmounted)) return { workload: name, ...run, problem: { index: -1, what: `unmount failed with ${unmounted.left}` } }
+    if (isLeft(unmounted)) {
+      return { workload: name, ...run, problem: { index: -1, what: `unmount failed with ${unmounted.left}` } }
+    }
     await o.court.show(name, (checked.device as MemoryDevice).image(), checker.expected().map(plainEntry))
   }
   // The time is taken of runs without a checker, and the best of three counts: whatever disturbs only adds.
-  const times = run.problem === null ? [0, 1, 2].map(() => replay(sessionFor(o, o.strategy), workload, { beat }).ms) : [run.ms]
+  const again = (): number => replay(sessionFor(o, o.strategy), workload, { beat }).ms
+  const times = run.problem === null ? [again(), again(), again()] : [run.ms]
   return { workload: name, ...run, ms: Math.min(...times) }
 }
 

@@ -31,7 +31,7 @@ export const importCommand = (): Command =>
     .addOption(new Option('--from <format>', 'what it is').choices(Object.keys(IMPORTERS)).makeOptionMandatory())
     .option('-o, --output <file>', 'the workload: .jsonl or .jsonl.gz (default: the name of the recording, with .jsonl)')
     .option('--name <name>', 'name of the workload (default: that of the file)')
-    .option('--root <directory>', 'the directory that becomes the root of the image; what is outside is left out (default: /)')
+    .option('--root <directory>', 'what becomes the root of the image; all outside it is left out (default: /)')
     .option('--cwd <directory>', 'where the command was started, for recordings without strace -y')
     .addHelpText('after', EXAMPLES)
     .action(async (file: string, options: Options) => run(file, options))
@@ -49,7 +49,9 @@ const run = async (file: string, o: Options): Promise<void> => {
 
 const say = (output: string, { header, operations, lines, ignored, warnings }: Imported): void => {
   const left = Object.entries(ignored).sort(([, a], [, b]) => b - a)
-  process.stdout.write(`${output}: ${plural(operations.length, 'operation')} of ${plural(lines, 'line')}, ${bytes(shapeOf(operations).bytesWritten)} written\n`)
+  const { bytesWritten } = shapeOf(operations)
+  const sum = `${plural(operations.length, 'operation')} of ${plural(lines, 'line')}, ${bytes(bytesWritten)} written`
+  process.stdout.write(`${output}: ${sum}\n`)
   for (const [why, n] of left) process.stdout.write(`  left out: ${why}, ${count(n)}\n`)
   for (const blind of header.blind ?? []) process.stdout.write(`  not seen by the recording: ${blind}\n`)
   for (const warning of warnings) process.stderr.write(`import: ${warning}\n`)

@@ -14,15 +14,18 @@ const FILE_SYSTEMS: Readonly<Record<(typeof FORMATS)[number], string>> = {
 
 /** Everything that has a name. */
 export const inventory = () => ({
-  strategies: strategies.map(({ name, summary, source, unit, copy, claims }) => ({ name, summary, source, unit, copy, claims })),
+  strategies: strategies.map(({ name, summary, source, unit, copy, claims }) =>
+    ({ name, summary, source, unit, copy, claims })),
   fileSystems: FORMATS.map((name) => ({ name, summary: FILE_SYSTEMS[name] })),
-  claims: CLAIMS.map(({ id, family, sentence, elsewhere }) => ({ name: id, family, sentence, checkedByCompare: elsewhere === undefined })),
+  claims: CLAIMS.map(({ id, family, sentence, elsewhere }) =>
+    ({ name: id, family, sentence, checkedByCompare: elsewhere === undefined })),
   workloads: workloads(),
 })
 
 const section = (title: string, lines: readonly (readonly [string, string])[]): string => {
   const width = Math.max(...lines.map(([name]) => name.length)) + 2
-  return `${paint('bold', title)}\n` + lines.map(([name, text]) => `${wrap(`  ${name.padEnd(width)}${text}`, width + 2)}\n`).join('')
+  const rows = lines.map(([name, text]) => `${wrap(`  ${name.padEnd(width)}${text}`, width + 2)}\n`)
+  return `${paint('bold', title)}\n${rows.join('')}`
 }
 
 /** The command. */
@@ -36,7 +39,8 @@ export const listCommand = (): Command =>
       process.stdout.write([
         section('designs', all.strategies.flatMap((s) => [[s.name, s.summary], ['', `(${s.source})`]] as const)),
         section('file systems', all.fileSystems.map((f) => [f.name, f.summary] as const)),
-        section('claims', all.claims.map((c) => [c.name, `${c.family}: ${c.sentence}${c.checkedByCompare ? '' : ' (not checked by compare)'}`] as const)),
+        section('claims', all.claims.map((c) =>
+          [c.name, `${c.family}: ${c.sentence}${c.checkedByCompare ? '' : ' (not checked by compare)'}`] as const)),
         section('workloads', all.workloads.map((w) => [w.name, `${w.kind}: ${w.description}`] as const)),
       ].join('\n'))
       if (json !== undefined) writeJson(json, all)

@@ -13,7 +13,8 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 /** Run the command line in an empty folder. */
 const cli = (...args: string[]) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { cwd: folder, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } })
+  const env = { ...process.env, NO_COLOR: '1' }
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { cwd: folder, encoding: 'utf8', env })
   return { code: status, out: stdout, err: stderr }
 }
 const read = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Record<string, never>
@@ -22,7 +23,8 @@ const digest = (name: string) => createHash('sha256').update(readFileSync(join(f
 const PLUGIN = `
 export default {
   name: 'mine', summary: 's', source: 's', unit: 'folio', copy: 'atomic',
-  claims: { isolation: 'none', faultIn: 'any', readLock: 'none', enospcUnit: 'block', mmapHole: 'fault', stablePages: false, checksumAt: 'submit', rollback: true },
+  claims: { isolation: 'none', faultIn: 'any', readLock: 'none', enospcUnit: 'block', mmapHole: 'fault',
+    stablePages: false, checksumAt: 'submit', rollback: true },
   *begin(k, w, m) { BODY },
 }`
 const plugin = (name: string, body: string, change: (text: string) => string = (t) => t): string => {
@@ -74,8 +76,11 @@ describe('an image', () => {
   test('is made, is not overwritten, takes a workload, and is as the model says', () => {
     expect(cli('mkfs', 'ext4', '--image', 'a.img', '--size', '32M')).toMatchObject({ code: 0, err: '' })
     const again = cli('mkfs', 'ext4', '--image', 'a.img', '--size', '32M')
-    expect([again.code, again.err]).toEqual([2, 'perform-write: a.img: exists and holds 32 MiB; add --force to overwrite it, or choose another name\n'])
-    const run = cli('run', '--strategy', 'invalidate-splice', '--fs', 'ext4', '--image', 'a.img', '--workload', 'append', '--json', 'run.json')
+    expect(again.code).toBe(2)
+    expect(again.err).toBe(
+      'perform-write: a.img: exists and holds 32 MiB; add --force to overwrite it, or choose another name\n')
+    const run = cli('run', '--strategy', 'invalidate-splice', '--fs', 'ext4', '--image', 'a.img', '--workload', 'append',
+      '--json', 'run.json')
     expect(run).toMatchObject({ code: 0, err: '' })
     expect(run.out).toContain('✓ every answer, and every byte of every file, is what the independent model says')
     expect(read('run.json')).toMatchObject({ schema: 1, command: 'run', checked: true, bytesWritten: 2 * 2 ** 20, problem: null })
@@ -93,7 +98,8 @@ describe('an image', () => {
       expect(digest(image)).toBe(before)
     }
     const gone = cli('run', '--strategy', 'get-block', '--fs', 'ext2', '--image', 'gone.img', '--workload', 'seq')
-    expect([gone.code, gone.err]).toEqual([3, 'perform-write: gone.img: cannot open the image (ENOENT); check the path and its permissions\n'])
+    expect(gone.code).toBe(3)
+    expect(gone.err).toBe('perform-write: gone.img: cannot open the image (ENOENT); check the path and its permissions\n')
     expect(existsSync(join(folder, 'gone.img'))).toBe(false)
   })
 })
@@ -113,14 +119,18 @@ describe('import', () => {
 
 describe('compare', () => {
   test('two designs: ticks, costs, undo, judges, and the same for programs', () => {
-    const { code, out } = cli('compare', 'get-block', 'reserve-copy-allocate', '--workload', 'append', '--no-judges', '--json', 'c.json')
+    const { code, out } = cli('compare', 'get-block', 'reserve-copy-allocate', '--workload', 'append', '--no-judges',
+      '--json', 'c.json')
     expect(code).toBe(0)
     expect(out).toMatch(/I11 {2}n bytes are written, and nothing else +✓ +✓/)
     expect(out).toMatch(/I12 {2}a failed write changes nothing +✓ +✗ d/)
     expect(out).toContain('replay: perform-write compare reserve-copy-allocate --scene holes-dirty@')
     expect(out).toContain('the cost of undo: counts per failed write')
     for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
-    const json = read('c.json') as unknown as { designs: { name: string; verdicts: { claim: string; status: string }[] }[]; mutants: { killed: boolean }[] }
+    const json = read('c.json') as unknown as {
+      designs: { name: string; verdicts: { claim: string; status: string }[] }[]
+      mutants: { killed: boolean }[]
+    }
     expect(json.designs.map((d) => d.name)).toEqual(['get-block', 'reserve-copy-allocate'])
     expect(json.designs[1]!.verdicts.find((v) => v.claim === 'I12')!.status).toBe('declared')
     expect(json.mutants.every((m) => m.killed)).toBe(true)
@@ -129,15 +139,20 @@ describe('compare', () => {
   test('a plugin of the wrong shape is refused with the field that is wrong', () => {
     const refusal = (file: string) => {
       const { code, err } = cli('compare', file, '--no-judges')
-      return [code, err.split(';')[0]]
+      expect(code).toBe(2)
+      return err.split(';')[0]
     }
-    expect(refusal(plugin('nobegin.ts', '', (t) => t.replace('*begin', '*begun')))).toEqual([2, 'perform-write: ./nobegin.ts: "begin" is missing: it is the one hook that every design has'])
-    expect(refusal(plugin('unit.ts', '', (t) => t.replace("'folio'", "'page'")))).toEqual([2, 'perform-write: ./unit.ts: "unit" must be one of folio, extent, write, found "page"'])
-    expect(refusal(plugin('clash.ts', '', (t) => t.replace("'mine'", "'get-block'")))).toEqual([2, 'perform-write: ./clash.ts: the name "get-block" belongs to a design that comes with perform-write'])
+    expect(refusal(plugin('nobegin.ts', '', (t) => t.replace('*begin', '*begun'))))
+      .toBe('perform-write: ./nobegin.ts: "begin" is missing: it is the one hook that every design has')
+    expect(refusal(plugin('unit.ts', '', (t) => t.replace("'folio'", "'page'"))))
+      .toBe('perform-write: ./unit.ts: "unit" must be one of folio, extent, write, found "page"')
+    expect(refusal(plugin('clash.ts', '', (t) => t.replace("'mine'", "'get-block'"))))
+      .toBe('perform-write: ./clash.ts: the name "get-block" belongs to a design that comes with perform-write')
   })
 
   test('a plugin that throws, or leaks a lock, fails with the name of the hook or the lock', () => {
-    const thrown = cli('compare', plugin('throws.ts', "throw new TypeError('oops')"), '--workload', 'append', '--no-judges')
+    const throws = plugin('throws.ts', "throw new TypeError('oops')")
+    const thrown = cli('compare', throws, '--workload', 'append', '--no-judges')
     expect(thrown.code).toBe(1)
     expect(thrown.out).toContain('✗ mine port in new-file, with no fault: begin: threw TypeError: oops')
     const leaked = cli('compare', plugin('leaks.ts', `
@@ -152,7 +167,8 @@ describe('compare', () => {
   })
 
   test('a plugin that loops is ended, and its hook is named', () => {
-    const { code, out } = cli('compare', plugin('loops.ts', 'while (w) ;'), '--workload', 'append', '--no-judges', '--patience', '3')
+    const loops = plugin('loops.ts', 'while (w) ;')
+    const { code, out } = cli('compare', loops, '--workload', 'append', '--no-judges', '--patience', '3')
     expect(code).toBe(1)
     expect(out).toContain('the hook begin did not return within 3 s: an endless loop')
   })

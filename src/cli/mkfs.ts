@@ -35,9 +35,12 @@ const mkfs = (name: string, { image, size, blockSize, force = false }: Options):
   const plan = planMkfs(size, { format, blockSize })
   if (isLeft(plan)) throw new UsageError(plan.left)
   const there = statSync(image, { throwIfNoEntry: false })
-  if (there !== undefined && !there.isFile()) throw new UsageError(`${image}: is no regular file; name a file, not a device or a directory`)
+  if (there !== undefined && !there.isFile()) {
+    throw new UsageError(`${image}: is no regular file; name a file, not a device or a directory`)
+  }
   if (there !== undefined && there.size > 0 && !force) {
-    throw new UsageError(`${image}: exists and holds ${bytes(there.size)}; add --force to overwrite it, or choose another name`)
+    const held = bytes(there.size)
+    throw new UsageError(`${image}: exists and holds ${held}; add --force to overwrite it, or choose another name`)
   }
   const device = ImageDevice.create(image, size)
   try {
@@ -47,5 +50,6 @@ const mkfs = (name: string, { image, size, blockSize, force = false }: Options):
     device.close()
   }
   const { totalBlocks, totalInodes } = plan.right
-  process.stdout.write(`${image}: ${format}, ${bytes(size)}, ${totalBlocks} blocks of ${blockSize} bytes, ${totalInodes} inodes\n`)
+  const made = `${bytes(size)}, ${totalBlocks} blocks of ${blockSize} bytes, ${totalInodes} inodes`
+  process.stdout.write(`${image}: ${format}, ${made}\n`)
 }

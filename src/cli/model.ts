@@ -34,7 +34,8 @@ export class ModelChecker implements Checker {
         fillPayload(bytes, index, salt)
         return bytes
       },
-      mayFail: (op, errno) => isUnsupported(op, errno, format.hasUnwritten) || (!room && (errno === null || errno === 'ENOSPC')),
+      mayFail: (op, errno) =>
+        isUnsupported(op, errno, format.hasUnwritten) || (!room && (errno === null || errno === 'ENOSPC')),
     })
   }
 
@@ -74,7 +75,8 @@ const CHUNK = 1 << 20
 const compareOne = ({ posix }: Session, path: string, node: Node): string | null => {
   if (node.kind === 'symlink') {
     const target = posix.readlink(path)
-    return isLeft(target) ? `readlink failed with ${target.left}` : target.right === node.target ? null : `points to ${target.right}, expected ${node.target}`
+    if (isLeft(target)) return `readlink failed with ${target.left}`
+    return target.right === node.target ? null : `points to ${target.right}, expected ${node.target}`
   }
   const stat = posix.stat(path, false)
   if (isLeft(stat)) return `stat failed with ${stat.left}`

@@ -39,7 +39,10 @@ export const runTask = (task: Task, say: (doing: string) => void, patience = PAT
     const watchdog = setInterval(() => {
       const now = Atomics.load(cells, 0)
       if (now !== last) [last, since] = [now, Date.now()]
-      else if (task.kind !== 'self-test' && Date.now() - since > patience * 1000) end(() => reject(hang(Atomics.load(cells, 1), patience)))
+      else if (task.kind !== 'self-test' && Date.now() - since > patience * 1000) {
+        const hook = Atomics.load(cells, 1)
+        end(() => reject(hang(hook, patience)))
+      }
     }, 500)
     const end = (then: () => void): void => {
       clearInterval(watchdog)
@@ -52,7 +55,9 @@ export const runTask = (task: Task, say: (doing: string) => void, patience = PAT
       else end(() => reject(failed(m.error)))
     })
     worker.on('error', (e) => end(() => reject(e)))
-    worker.on('exit', (code) => end(() => reject(new InfrastructureError(`a worker ended with code ${code}; is there enough memory?`))))
+    worker.on('exit', (code) => {
+      end(() => reject(new InfrastructureError(`a worker ended with code ${code}; is there enough memory?`)))
+    })
   })
 
 const hang = (hook: number, patience: number): Hang =>

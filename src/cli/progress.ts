@@ -1,4 +1,4 @@
-/** Progress on stderr: one line that is rewritten on a terminal; elsewhere a plain line now and then. Nothing below two seconds. */
+/** Progress on stderr: one line that is rewritten on a terminal, elsewhere a rare plain one. Nothing below two seconds. */
 
 /** Milliseconds before anything is said, and between plain lines. */
 const QUIET = 2000

@@ -8,7 +8,7 @@
 import { Command } from 'commander'
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { ImageDevice } from '../block/image-device.ts'
-import { COUNTERS } from '../kernel/ledger.ts'
+import { type Counter, COUNTERS } from '../kernel/ledger.ts'
 import { PAGE } from '../kernel/units.ts'
 import { replay, type Replayed } from '../lab/cost.ts'
 import { mount, type Session } from '../lab/session.ts'
@@ -100,12 +100,15 @@ const finish = (o: Options, session: Session, workload: ReturnType<typeof openWo
   const fresh = isEmpty(session)
   const checker = fresh ? new ModelChecker(session, { salt: o.salt, room: false }) : undefined
   const run = replayOrBreach(o, () => replay(session, workload, {
-    salt: o.salt, ...(checker && { checker }), beat: (i) => void (i % 256 === 0 && progress.say(`${count(i)} operations`)),
+    salt: o.salt, ...(checker && { checker }),
+    beat: (i) => void (i % 256 === 0 && progress.say(`${count(i)} operations`)),
   }))
   progress.done()
   if (run === null) return EXIT.failed
   const unmounted = session.posix.unmount()
-  if (isLeft(unmounted)) throw new InfrastructureError(`${o.image}: unmount failed with ${unmounted.left}; run e2fsck on it`)
+  if (isLeft(unmounted)) {
+    throw new InfrastructureError(`${o.image}: unmount failed with ${unmounted.left}; run e2fsck on it`)
+  }
   print(o, run, fresh)
   if (o.json !== undefined) writeJson(o.json, { command: 'run', ...o, checked: fresh, ...run })
   return run.problem === null ? EXIT.pass : EXIT.failed
@@ -125,16 +128,19 @@ const replayOrBreach = (o: Options, run: () => Replayed): Replayed | null => {
 const print = (o: Options, run: Replayed, fresh: boolean): void => {
   const out = (text: string): void => void process.stdout.write(`${text}\n`)
   out(`${o.workload} through ${o.strategy} onto ${o.image} (${o.fs})`)
-  out(wrap(`${count(run.operations)} operations: ${Object.entries(run.counts).sort().map(([op, n]) => `${op} ${count(n)}`).join(', ')}`, 2))
+  const counts = Object.entries(run.counts).sort().map(([op, n]) => `${op} ${count(n)}`)
+  out(wrap(`${count(run.operations)} operations: ${counts.join(', ')}`, 2))
   out(`${bytes(run.bytesWritten)} written, ${bytes(run.bytesRead)} read`)
   for (const [what, n] of Object.entries(run.failures).sort()) out(`failed: ${what}, ${count(n)} times`)
   const counters = COUNTERS.filter((c) => run.ledger[c] !== 0)
   const half = Math.ceil(counters.length / 2)
-  const cells = (c: (typeof COUNTERS)[number] | undefined): string[] => (c === undefined ? ['', ''] : [c, count(run.ledger[c])])
-  out(`\n${table(['ledger', '', '', ''], counters.slice(0, half).map((c, i) => [...cells(c), ...cells(counters[half + i])]))}`)
+  const cells = (c: Counter | undefined): string[] => (c === undefined ? ['', ''] : [c, count(run.ledger[c])])
+  const rows = counters.slice(0, half).map((c, i) => [...cells(c), ...cells(counters[half + i])])
+  out(`\n${table(['ledger', '', '', ''], rows)}`)
   if (run.problem !== null) {
-    out(wrap(`${paint('red', '✗')} ${run.problem.index < 0 ? '' : `operation ${run.problem.index}: `}${run.problem.what}`, 4))
-    out(`    replay: perform-write run --strategy ${o.strategy} --fs ${o.fs} --image ${o.image} --workload ${o.workload} --seed ${o.seed} --salt ${o.salt}`)
+    const what = `--strategy ${o.strategy} --fs ${o.fs} --image ${o.image} --workload ${o.workload}`
+    out(wrap(`${paint('red', '✗')} ${run.problem.what}`, 4))
+    out(`    replay, on a fresh image: perform-write run ${what} --seed ${o.seed} --salt ${o.salt}`)
   } else if (fresh) out(`${paint('green', '✓')} every answer, and every byte of every file, is what the independent model says`)
   else out('not checked: the image was not empty; make a fresh one with mkfs to have the contents checked')
 }

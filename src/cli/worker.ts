@@ -1,4 +1,4 @@
-/** The worker's side of the pool: one task, one answer. What it says meanwhile is progress; its heartbeat is shared memory. */
+/** The worker's side of the pool: one task, one answer; meanwhile progress, and a heartbeat in shared memory. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { explain } from './errors.ts'
 import { evaluate, testSelf } from './evaluate.ts'

@@ -36,7 +36,8 @@ const INTERLEAVINGS = 'needs interleavings; this pass runs one call at a time'
 export const CLAIMS: readonly Claim[] = [
   {
     id: 'I11', family: 'contents', short: 'n bytes are written, and nothing else',
-    sentence: 'After a write that returns n, bytes [pos, pos + n) are the source\'s, all others are as they were, and the size is the larger of the old one and pos + n.',
+    sentence: 'After a write that returns n, bytes [pos, pos + n) are those of the source, all others are as they were, ' +
+      'and the size is the larger of the old one and pos + n.',
   },
   {
     id: 'I10', family: 'contents', short: 'no stale or raw byte is readable',
@@ -48,7 +49,8 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     id: 'I19', family: 'contents', short: 'an extension reads as zeros',
-    sentence: 'Bytes past the end inside the last block read as zeros after any extension, whatever was stored there through a mapping.',
+    sentence: 'Bytes past the end inside the last block read as zeros after any extension, whatever was stored there ' +
+      'through a mapping.',
   },
   {
     id: 'I12', family: 'rollback', short: 'a failed write changes nothing',
@@ -65,7 +67,8 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     id: 'I2', family: 'space', short: 'reserved = owed to delayed blocks',
-    sentence: 'With no operation in flight, the reserved counter is the sum of the delayed and the map blocks that the inodes are owed.',
+    sentence: 'With no operation in flight, the reserved counter is the sum of the delayed and the map blocks that the ' +
+      'inodes are owed.',
     vacuous: noReservation,
   },
   {
@@ -84,7 +87,8 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     id: 'I26', family: 'space', short: 'no needless error; a retry succeeds',
-    sentence: 'On a file system with room no write fails but by an injected fault; after ENOSPC, making room makes a retry succeed; a write that succeeded finds its space at writeback.',
+    sentence: 'On a file system with room no write fails but by an injected fault; after ENOSPC, making room makes a ' +
+      'retry succeed; a write that succeeded finds its space at writeback.',
     declared: (s) => s.claims.mayRefuse === true,
   },
   {
@@ -109,15 +113,18 @@ export const CLAIMS: readonly Claim[] = [
   },
   {
     id: 'I20', family: 'isolation', short: 'the declared isolation holds',
-    sentence: 'A concurrent read sees the unit that the design declares whole: page, folio or write.', elsewhere: INTERLEAVINGS,
+    sentence: 'A concurrent read sees the unit that the design declares whole: page, folio or write.',
+    elsewhere: INTERLEAVINGS,
   },
   {
     id: 'I23', family: 'isolation', short: 'no mapped or pinned store is lost',
-    sentence: 'Each store through a mapping ends in a written block or is ordered before a truncate or an overwrite; so does one through a pin.',
+    sentence: 'Each store through a mapping ends in a written block or is ordered before a truncate or an overwrite; so ' +
+      'does one through a pin.',
   },
   {
     id: 'I28', family: 'crash', short: 'a crash shows old, new or zero',
-    sentence: 'After fsync returned, data and size survive a crash; else each block is old, new or zero.', elsewhere: 'needs crash images; this pass loses no power',
+    sentence: 'After fsync returned, data and size survive a crash; else each block is old, new or zero.',
+    elsewhere: 'needs crash images; this pass loses no power',
   },
 ]
 

@@ -49,7 +49,7 @@ export interface ReplayOptions {
   readonly beat?: (index: number) => void
 }
 
-/** Replay `workload` on a mounted session, close what it left open, sync; then compare all files. The session stays mounted. */
+/** Replay `workload` on a session, close what it left open, sync; then compare all files. The session stays mounted. */
 export const replay = (session: Session, workload: Workload, options: ReplayOptions = {}): Replayed => {
   const { checker, beat } = options
   const replayer = new Replayer(session.posix, options.salt ?? 0)
@@ -66,8 +66,8 @@ export const replay = (session: Session, workload: Workload, options: ReplayOpti
     else if (op.op === 'write' || op.op === 'writev') bytesWritten += outcome.right
     else if (op.op === 'read') bytesRead += outcome.right
     if (checker !== undefined && problem === null) {
-      const actual = { n: isLeft(outcome) ? -1 : outcome.right, errno: isLeft(outcome) ? outcome.left : null, bytes: replayer.lastRead }
-      const what = checker.apply(op, index, actual)
+      const answer = isLeft(outcome) ? { n: -1, errno: outcome.left } : { n: outcome.right, errno: null }
+      const what = checker.apply(op, index, { ...answer, bytes: replayer.lastRead })
       if (what !== null) problem = { index, what }
     }
     index++

@@ -11,7 +11,8 @@ import { MUTANTS } from './self-test/mutants.ts'
 
 const fixed = { format: 'ext4', blockSize: 4096, folioOrder: 9 } as const
 const ground = { device: groundDevice(fixed), maxFolioOrder: 9 }
-const one = (name: string, strategy: AnyStrategy, fail: number[] = []) => play(scene(name)!, { ...ground, strategy }, { fail })
+const one = (name: string, strategy: AnyStrategy, fail: number[] = []) =>
+  play(scene(name)!, { ...ground, strategy }, { fail })
 
 describe('a play', () => {
   test('is the same each time', () => {
@@ -53,7 +54,8 @@ describe('verdicts', () => {
 
   test('a tick needs a mutant that was killed', () => {
     expect(of('I11').status).toBe('pass')
-    expect(of('I11', kills.filter((k) => k.claim !== 'I11'))).toMatchObject({ status: 'untested', reason: expect.stringContaining('no mutant') })
+    expect(of('I11', kills.filter((k) => k.claim !== 'I11')))
+      .toMatchObject({ status: 'untested', reason: expect.stringContaining('no mutant') })
   })
 
   test('what a design cannot break is n.a., what needs more than this pass is untested', () => {
@@ -65,6 +67,7 @@ describe('verdicts', () => {
     const late = strategies.find((s) => s.name === 'reserve-copy-allocate')!
     const broken = faultPass({ ...ground, strategy: late })
     expect(verdicts(broken, kills, () => false).find((v) => v.claim === 'I12')!.status).toBe('fail')
-    expect(verdicts(broken, kills, (c) => c.declared?.(late) ?? false).find((v) => v.claim === 'I12')!.status).toBe('declared')
+    const declared = verdicts(broken, kills, (c) => c.declared?.(late) ?? false)
+    expect(declared.find((v) => v.claim === 'I12')!.status).toBe('declared')
   })
 })

@@ -158,6 +158,9 @@ const verdictOn = (c: Claim, pass: FaultPass, kills: readonly Kill[], declared: 
   const n = pass.checked[c.id] ?? 0
   if (n === 0) return { status: 'untested', reason: 'no play came so far' }
   const mutants = kills.filter((k) => k.claim === c.id)
-  if (!mutants.some((k) => k.killed)) return { status: 'untested', reason: `no mutant was killed by it (${mutants.map((k) => k.mutant).join(', ') || 'there is none'})` }
+  if (!mutants.some((k) => k.killed)) {
+    const names = mutants.map((k) => k.mutant).join(', ')
+    return { status: 'untested', reason: `no mutant was killed by it (${names || 'there is none'})` }
+  }
   return { status: 'pass', reason: `held in ${n} plays` }
 }

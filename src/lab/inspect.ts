@@ -34,7 +34,8 @@ export const balance = ({ fs, cache }: Session, pins: number): Finding[] => {
     }
   }
   if (pinned > pins) wrong.push(`${pinned} pins on cached folios, expected ${pins}`)
-  if (pins === 0 && cache.usedPages !== pages) wrong.push(`${cache.usedPages} pages in use, ${pages} of them cached: ${cache.usedPages - pages} leaked`)
+  const leaked = cache.usedPages - pages
+  if (pins === 0 && leaked !== 0) wrong.push(`${cache.usedPages} pages in use, ${pages} of them cached: ${leaked} leaked`)
   return wrong.map((what) => ({ claim: 'I17', what }))
 }
 
@@ -47,11 +48,14 @@ export const spaceNow = ({ fs }: Session): Finding[] => {
     for (const e of inode.map.extents) {
       if (e.state !== DELALLOC) continue
       const bare = bareBlocks(inode.pages!, e.lblk, e.n, fs.blockSize)
-      if (bare > 0) found.push({ claim: 'I4', what: `inode ${inode.ino}: ${bare} delayed blocks of [${e.lblk}, +${e.n}) have no dirty data over them` })
+      if (bare === 0) continue
+      const where = `inode ${inode.ino}: ${bare} delayed blocks of [${e.lblk}, +${e.n})`
+      found.push({ claim: 'I4', what: `${where} have no dirty data over them` })
     }
   }
-  if (fs.space.reserved !== owed) found.push({ claim: 'I2', what: `${fs.space.reserved} blocks reserved, ${owed} owed to inodes` })
-  if (fs.space.available < 0) found.push({ claim: 'I2', what: `${fs.space.available} blocks available` })
+  const { reserved, available } = fs.space
+  if (reserved !== owed) found.push({ claim: 'I2', what: `${reserved} blocks reserved, ${owed} owed to inodes` })
+  if (available < 0) found.push({ claim: 'I2', what: `${available} blocks available` })
   return found
 }
 
@@ -100,12 +104,14 @@ export const contents = (posix: Posix, fd: number, truth: Truth, j: Judged): Fin
   if (isLeft(stat)) return [{ claim: 'I11', what: `fstat failed with ${stat.left}` }]
   if (isLeft(n)) return [{ claim: 'I11', what: `reading the file failed with ${n.left}` }]
   const own = j.failed ? 'I12' : 'I11'
-  if (stat.right.size !== truth.size) return [{ claim: own, what: `the size is ${stat.right.size}, expected ${truth.size}` }]
+  const { size } = stat.right
+  if (size !== truth.size) return [{ claim: own, what: `the size is ${size}, expected ${truth.size}` }]
   if (n.right !== truth.size) return [{ claim: own, what: `${n.right} bytes were readable of ${truth.size}` }]
-  return truth.compare(into.subarray(0, truth.size), j.bytes, j.pos).map((w) => ({ claim: claimOf(w, j), what: sayWrong(w, j) }))
+  const wrong = truth.compare(into.subarray(0, truth.size), j.bytes, j.pos)
+  return wrong.map((w) => ({ claim: claimOf(w, j), what: sayWrong(w, j) }))
 }
 
-/** The claim that a wrong run of bytes belongs to: what it shows decides first, then what was expected, then where it is. */
+/** The claim that a run of wrong bytes belongs to: by what was expected, what is shown, and how the write ended. */
 const claimOf = (w: Wrong, j: Judged): string => {
   if (w.owner === j.judged && !j.failed) return j.disk ? 'I9' : 'I11'
   if (w.poison) return 'I10'
@@ -119,5 +125,6 @@ const hex = (b: number): string => `0x${b.toString(16).padStart(2, '0')}`
 
 const sayWrong = (w: Wrong, j: Judged): string => {
   const what = w.poison ? ' (stale or uninitialised)' : w.foreign ? ' (a byte of the judged write)' : ''
-  return `${w.len} bytes at ${w.pos} are wrong: ${hex(w.found)}${what}, expected ${hex(w.expected)} of ${w.owner === EXTENSION ? 'an extension (zeros)' : j.sayOwner(w.owner)}`
+  const owner = w.owner === EXTENSION ? 'an extension (zeros)' : j.sayOwner(w.owner)
+  return `${w.len} bytes at ${w.pos} are wrong: ${hex(w.found)}${what}, expected ${hex(w.expected)} of ${owner}`
 }

@@ -81,7 +81,8 @@ export const GROUND_BYTES = 4 * 1024 * 1024
 class Stop extends Error {}
 
 /** Play `scene` once. */
-export const play = (scene: Scene, ground: Ground, plan: Plan = { fail: [] }): Play => new Player(scene, ground, plan).play()
+export const play = (scene: Scene, ground: Ground, plan: Plan = { fail: [] }): Play =>
+  new Player(scene, ground, plan).play()
 
 class Player {
   readonly #scene: Scene
@@ -167,7 +168,8 @@ class Player {
         return this.#truth.truncate(step.size)
       case 'fallocate': {
         // A format without unwritten extents cannot; the range is a hole then, and the scene as good.
-        if (this.#session.fs.format.hasUnwritten) this.#must(posix.fallocate(this.#fd, 'allocate', step.pos, step.len), 'fallocate')
+        const { hasUnwritten } = this.#session.fs.format
+        if (hasUnwritten) this.#must(posix.fallocate(this.#fd, 'allocate', step.pos, step.len), 'fallocate')
         else this.#must(posix.ftruncate(this.#fd, step.pos + step.len), 'truncate')
         return this.#truth.truncate(Math.max(this.#truth.size, step.pos + step.len))
       }
@@ -278,7 +280,8 @@ class Player {
     const counted = this.#must(run(fs.format.countFreeBlocks()), 'count')
     const free = posix.statfs().free
     if (free !== this.#free || counted !== free || fs.lostBlocks > 0) {
-      this.#find('I1', `all files are gone: ${free} blocks free by the counter, ${counted} by the bitmaps, ${this.#free} at first`)
+      const now = `${free} blocks free by the counter, ${counted} by the bitmaps`
+      this.#find('I1', `all files are gone: ${now}, ${this.#free} at first`)
     }
   }
 
@@ -292,7 +295,8 @@ class Player {
     this.#add(when, spaceNow(this.#session), ['I2', 'I4'])
     const failed = this.#outcome === null || isLeft(this.#outcome)
     const found = contents(this.#session.posix, this.#fd, this.#truth, {
-      failed, disk: when.startsWith('from'), pos: write.pos, written: failed ? 0 : (this.#outcome as { right: number }).right,
+      failed, disk: when.startsWith('from'), pos: write.pos,
+      written: failed ? 0 : (this.#outcome as { right: number }).right,
       bytes: bytesOf(write, JUDGED), oldSize: before.size, judged: JUDGED, sayOwner: (owner) => this.#sayOwner(owner),
     })
     const looked = failed ? ['I12', 'I14', 'I10', 'I23', 'I19'] : ['I11', 'I14', 'I10', 'I23', 'I19']

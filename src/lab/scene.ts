@@ -76,7 +76,10 @@ export const SCENES: readonly Scene[] = [
     name: 'short-again', from: 'a short rewrite of an earlier delayed block: f65e6fad293b (Z22, LTP write03)',
     before: [write(0, 9_000)], write: write(100, 30_000, 10),
   },
-  { name: 'efault', from: 'not one byte of the source is readable', before: [write(0, 9_000)], write: write(4_000, 20_000, 0) },
+  {
+    name: 'efault', from: 'not one byte of the source is readable',
+    before: [write(0, 9_000)], write: write(4_000, 20_000, 0),
+  },
   {
     name: 'unwritten', from: 'a part of a block that fallocate made: 2cd8bdb5efc1 (Z15)',
     before: [{ op: 'fallocate', pos: 0, len: 40_000 }, sync, drop], write: write(5_000, 6_000),
@@ -110,7 +113,8 @@ export const scene = (name: string): Scene | undefined => SCENES.find((s) => s.n
 /** One line about a step: `write 9000 bytes at 1234`. */
 export const sayStep = (s: Step): string => {
   switch (s.op) {
-    case 'write': return `write ${s.len} bytes at ${s.pos}` + (s.readable === undefined ? '' : `, ${s.readable} of them readable`)
+    case 'write':
+      return `write ${s.len} bytes at ${s.pos}${s.readable === undefined ? '' : `, ${s.readable} of them readable`}`
     case 'store': return `store ${s.len} bytes at ${s.pos} through a mapping`
     case 'truncate': return `truncate to ${s.size}`
     case 'fallocate': return `fallocate ${s.len} bytes at ${s.pos}`

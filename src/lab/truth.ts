@@ -71,7 +71,10 @@ export class Truth {
     this.size = size
   }
 
-  /** The runs of `found` that differ, one a run of equal owner; at most 64. `other` are bytes at `otherPos`, of a failed write. */
+  /**
+   * The runs of `found` that differ, each of one owner; at most 64.
+   * @param other what the judged write would have put at `otherPos`
+   */
   compare(found: Buffer, other: Buffer, otherPos: number): Wrong[] {
     const wrong: Wrong[] = []
     const n = Math.min(found.length, this.size)

@@ -10,7 +10,8 @@ import { scene } from './scene.ts'
 const device = groundDevice({ format: 'ext4', blockSize: 4096, folioOrder: 9 })
 /** What the pass says of a design that differs from a good one by `change`. */
 const said = (change: Partial<AnyStrategy>, base: AnyStrategy = reserveAllocate): string | undefined =>
-  play(scene('new-file')!, { strategy: { ...base, ...change }, device, maxFolioOrder: 9 }).findings.find((f) => f.claim === 'port')?.what
+  play(scene('new-file')!, { strategy: { ...base, ...change }, device, maxFolioOrder: 9 }).findings
+    .find((f) => f.claim === 'port')?.what
 
 test('a good design is not disturbed', () => {
   expect(said({})).toBeUndefined()
@@ -25,7 +26,8 @@ test('a hook that throws is named', () => {
 })
 
 test('a hook that returns what its type forbids is named', () => {
-  expect(said({ *commit(_k, _w, _m, _from, n) { return n + 1 } }, reserveCopyAllocate)).toMatch(/^commit: returned \d+, expected the bytes that stand, 0 to \d+$/)
+  expect(said({ *commit(_k, _w, _m, _from, n) { return n + 1 } }, reserveCopyAllocate))
+    .toMatch(/^commit: returned \d+, expected the bytes that stand, 0 to \d+$/)
   expect(said({ mapped: () => 1 as never })).toBe('mapped: returned 1, expected true or false')
   expect(said({ *getFolio() { return undefined as never } })).toBe('getFolio: returned undefined, expected a folio')
   expect(said({ begin: (() => undefined) as never })).toMatch(/^begin: returned undefined, expected a generator/)

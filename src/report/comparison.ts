@@ -4,7 +4,7 @@
  * Takes plain data and gives text. Counts are exact and never share a table with wall time. A tick stands only where a check
  * ran in this run and a mutant was killed by it; a cost of a design that failed a claim is marked.
  */
-import { CLAIMS } from '../lab/claims.ts'
+import { claim, CLAIMS } from '../lab/claims.ts'
 import type { FaultPass, Kill, Verdict } from '../lab/fault-pass.ts'
 import type { Replayed } from '../lab/cost.ts'
 import { bytes, count, perUnit, plural } from './format.ts'
@@ -35,7 +35,8 @@ const sign = (status: Verdict['status']): string => paint(COLOUR[status], SIGN[s
 
 /** Did the design break a claim, declared or not, or a workload? */
 export const isMarked = (c: Column): boolean =>
-  c.broken !== null || c.verdicts.some((v) => v.status === 'fail' || v.status === 'declared') || c.runs.some((r) => r.problem !== null)
+  c.broken !== null || c.verdicts.some((v) => v.status === 'fail' || v.status === 'declared') ||
+  c.runs.some((r) => r.problem !== null)
 
 const heading = (c: Column): string => broken(isMarked(c) ? `${c.name}-*` : c.name).replace('-*', ' *')
 
@@ -43,9 +44,9 @@ const heading = (c: Column): string => broken(isMarked(c) ? `${c.name}-*` : c.na
 export const claimsTable = (columns: readonly Column[], kills: readonly Kill[]): string => {
   const rows: Row[] = []
   let family = ''
-  for (const claim of CLAIMS.filter((c) => c.elsewhere === undefined)) {
-    if (claim.family !== family) rows.push(paint('bold', (family = claim.family)))
-    rows.push([` ${claim.id.padEnd(5)}${claim.short}`, ...columns.map((c) => cell(c, claim.id))])
+  for (const { family: own, id, short } of CLAIMS.filter((c) => c.elsewhere === undefined)) {
+    if (own !== family) rows.push(paint('bold', (family = own)))
+    rows.push([` ${id.padEnd(5)}${short}`, ...columns.map((c) => cell(c, id))])
   }
   const elsewhere = CLAIMS.filter((c) => c.elsewhere !== undefined)
   const killed = kills.filter((k) => k.killed).length
@@ -68,7 +69,7 @@ const reasons = (columns: readonly Column[]): string[] => {
   const by = new Map<string, { claims: Set<string>; designs: Set<string> }>()
   for (const c of columns) {
     for (const v of c.verdicts) {
-      if ((v.status !== 'untested' && v.status !== 'n.a.') || CLAIMS.find((x) => x.id === v.claim)!.elsewhere !== undefined) continue
+      if ((v.status !== 'untested' && v.status !== 'n.a.') || claim(v.claim).elsewhere !== undefined) continue
       const key = v.status === 'n.a.' ? `n.a.; ${v.reason}` : `untested; ${v.reason}`
       const entry = by.get(key) ?? { claims: new Set(), designs: new Set() }
       entry.claims.add(v.claim)
@@ -76,7 +77,8 @@ const reasons = (columns: readonly Column[]): string[] => {
       by.set(key, entry)
     }
   }
-  return [...by].map(([key, { claims, designs }]) => wrap(`· ${[...claims].join(', ')} of ${[...designs].join(', ')}: ${key}`, 2))
+  return [...by].map(([key, { claims, designs }]) =>
+    wrap(`· ${[...claims].join(', ')} of ${[...designs].join(', ')}: ${key}`, 2))
 }
 
 /** Counted cost of one workload, per MiB written. */
@@ -85,12 +87,13 @@ export const costTable = (workload: string, columns: readonly Column[]): string 
   const first = runs.find((r) => r !== undefined)
   if (first === undefined) return ''
   const mib = (r: Replayed): number => r.bytesWritten / 2 ** 20
-  const value = (r: ReportedRun | undefined, f: (r: ReportedRun) => number): string => (r === undefined ? '-' : perUnit(f(r)))
+  const value = (r: ReportedRun | undefined, f: (r: ReportedRun) => number): string =>
+    r === undefined ? '-' : perUnit(f(r))
   const lines = COST.filter((line) => runs.some((r) => r !== undefined && line.of(r.ledger) > 0))
   const rows: Row[] = lines.map((line) => [line.label, ...runs.map((r) => value(r, (x) => line.of(x.ledger) / mib(x)))])
   rows.push(['device bytes per byte written', ...runs.map((r) => value(r, (x) => amplification(x.ledger, x.bytesWritten)))])
-  return `${paint('bold', workload)}: ${count(first.operations)} operations, ${bytes(first.bytesWritten)} written; counts per MiB written\n` +
-    table(['', ...columns.map(heading)], rows)
+  const sum = `${count(first.operations)} operations, ${bytes(first.bytesWritten)} written`
+  return `${paint('bold', workload)}: ${sum}; counts per MiB written\n${table(['', ...columns.map(heading)], rows)}`
 }
 
 /** What it costs to take a failed write back, per failed write of the fault pass. */
@@ -102,14 +105,19 @@ export const undoTable = (columns: readonly Column[]): string => {
     ['writes that failed or were cut short', ...with_.map((c) => count(c.pass!.failedWrites))],
     ...UNDO.map((line) => [`  ${line.label}`, ...with_.map((c) => per(c.pass!, line.of(c.pass!.undo)))]),
   ]
-  return `${paint('bold', 'the cost of undo')}: counts per failed write, over all scenes and fault sites\n` + table(['', ...with_.map(heading)], rows)
+  const title = `${paint('bold', 'the cost of undo')}: counts per failed write, over all scenes and fault sites\n`
+  return title + table(['', ...with_.map(heading)], rows)
 }
 
 /** Wall time: hygiene, one line a workload. */
 export const wallLines = (workloads: readonly string[], columns: readonly Column[]): string =>
   workloads.map((w) => {
-    const times = columns.flatMap((c) => c.runs.filter((r) => r.workload === w && r.problem === null).map((r) => `${c.name}${isMarked(c) ? '*' : ''} ${r.ms.toFixed(0)}`))
-    return times.length === 0 ? '' : `${wrap(`wall time of ${w}, ms, best of 3, in JavaScript (hygiene, no result): ${times.join(', ')}`, 2)}\n`
+    const times = columns.flatMap((c) => {
+      const good = c.runs.filter((r) => r.workload === w && r.problem === null)
+      return good.map((r) => `${c.name}${isMarked(c) ? '*' : ''} ${r.ms.toFixed(0)}`)
+    })
+    const title = `wall time of ${w}, ms, best of 3, in JavaScript (hygiene, no result)`
+    return times.length === 0 ? '' : `${wrap(`${title}: ${times.join(', ')}`, 2)}\n`
   }).join('')
 
 /** Everything that failed, each with what shows it and the command that replays it. */
@@ -121,15 +129,25 @@ export const failures = (columns: readonly Column[]): string => columns.flatMap(
     const head = wrap(`${sign(v.status)} ${c.name} ${v.claim} in ${where}: ${b.what}`, 4)
     return `${head}\n    replay: perform-write compare ${c.replay} --scene ${b.replay}\n`
   }),
-  ...c.runs.filter((r) => r.problem !== null).map((r) =>
-    `${wrap(`${paint('red', '✗')} ${c.name} ${r.workload}${r.problem!.index < 0 ? '' : `, operation ${r.problem!.index}`}: ${r.problem!.what}`, 4)}\n` +
-    `    replay: perform-write compare ${c.replay} --workload ${r.workload}\n`),
+  ...c.runs.filter((r) => r.problem !== null).map((r) => {
+    const head = wrap(`${paint('red', '✗')} ${c.name} ${r.workload}: ${r.problem!.what}`, 4)
+    return `${head}\n    replay: perform-write compare ${c.replay} --workload ${r.workload}\n`
+  }),
 ]).join('')
 
+/** How many images a judge saw, and what it said of those that it refused. */
+export interface JudgeTally {
+  readonly judge: string
+  readonly images: number
+  readonly refused: readonly string[]
+}
+
 /** What judges said. */
-export const judgeLines = (tallies: readonly { readonly judge: string; readonly images: number; readonly refused: readonly string[] }[]): string =>
-  tallies.map(({ judge, images, refused }) =>
-    `judge ${judge}: ${plural(images, 'image')}, ${refused.length} refused\n${refused.slice(0, 5).map((r) => `  ${paint('red', '✗')} ${r}\n`).join('')}`).join('')
+export const judgeLines = (tallies: readonly JudgeTally[]): string =>
+  tallies.map(({ judge, images, refused }) => {
+    const first = refused.slice(0, 5).map((r) => `  ${paint('red', '✗')} ${r}\n`)
+    return `judge ${judge}: ${plural(images, 'image')}, ${refused.length} refused\n${first.join('')}`
+  }).join('')
 
 /** The last line: who broke what, or that nobody did. */
 export const conclusion = (columns: readonly Column[]): string => {
@@ -140,5 +158,6 @@ export const conclusion = (columns: readonly Column[]): string => {
     return all.length === 0 ? [] : [`${c.name} (${all.join(', ')})`]
   })
   if (wrong.length === 0) return 'every design keeps what it claims, as far as this run looked\n'
-  return `${wrap(`${wrong.length} of ${plural(columns.length, 'design')} ${wrong.length === 1 ? 'breaks' : 'break'} a claim that it does not disclaim: ${wrong.join(', ')}`, 2)}\n`
+  const which = `${wrong.length} of ${plural(columns.length, 'design')}`
+  return `${wrap(`${which}: a claim is broken that is not disclaimed: ${wrong.join(', ')}`, 2)}\n`
 }

@@ -30,7 +30,8 @@ test('wrapped text keeps its words, its first indent and the width', () => {
 })
 
 test('numbers are as long as they need to be', () => {
-  expect([0, 0.001, 0.5, 2, 9.994, 33.49, 718.2, 12345.6].map(perUnit)).toEqual(['0', '<0.01', '0.5', '2', '9.99', '33.5', '718', '12,346'])
+  expect([0, 0.001, 0.5, 2, 9.994, 33.49, 718.2, 12345.6].map(perUnit))
+    .toEqual(['0', '<0.01', '0.5', '2', '9.99', '33.5', '718', '12,346'])
   expect([1, 1024, 1_258_291, 2 ** 30].map(bytes)).toEqual(['1 B', '1 KiB', '1.2 MiB', '1 GiB'])
   expect([999, 1000, 1234567].map(count)).toEqual(['999', '1,000', '1,234,567'])
   expect([plural(1, 'image'), plural(2, 'image')]).toEqual(['1 image', '2 images'])

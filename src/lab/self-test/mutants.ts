@@ -76,10 +76,22 @@ const asking = (s: AnyStrategy): AnyStrategy => ({ ...s, mapped: () => false })
 
 /** All mutants, by claim in the order of the table. */
 export const MUTANTS: readonly Mutant[] = [
-  { id: 'Z19', claim: 'I11', source: '304a68b9c63b: zeroes where data should be read', strategy: reserveAllocate, verbs: ZeroesEdges },
-  { id: 'Z09', claim: 'I10', source: '5b41e74ad1b0: a short copy makes a page uptodate', strategy: reserveAllocate, verbs: AcceptsShort },
-  { id: 'undirtied', claim: 'I9', source: '3b136499e906 (Z10): accepted data is not dirtied', strategy: getBlock, verbs: ForgetsDirty },
-  { id: 'Z30', claim: 'I19', source: '52aecaee1c26: the tail past the end is not zeroed', strategy: reserveAllocate, verbs: KeepsTail },
+  {
+    id: 'Z19', claim: 'I11', source: '304a68b9c63b: zeroes where data should be read',
+    strategy: reserveAllocate, verbs: ZeroesEdges,
+  },
+  {
+    id: 'Z09', claim: 'I10', source: '5b41e74ad1b0: a short copy makes a page uptodate',
+    strategy: reserveAllocate, verbs: AcceptsShort,
+  },
+  {
+    id: 'undirtied', claim: 'I9', source: '3b136499e906 (Z10): accepted data is not dirtied',
+    strategy: getBlock, verbs: ForgetsDirty,
+  },
+  {
+    id: 'Z30', claim: 'I19', source: '52aecaee1c26: the tail past the end is not zeroed',
+    strategy: reserveAllocate, verbs: KeepsTail,
+  },
   {
     id: 'late', claim: 'I12', source: 'Piggin, May 2010: the 2010 order, with a promise that it cannot keep',
     strategy: { ...reserveCopyAllocate, claims: { ...reserveCopyAllocate.claims, rollback: true } },
@@ -90,12 +102,14 @@ export const MUTANTS: readonly Mutant[] = [
       *end(k, w, m) {
         const from = Math.ceil((m.pos + m.written) / w.fs.blockSize)
         w.fs.unreserve(k, m, true)
-        if (m.written < m.len) yield* w.fs.punch(k, w.inode, Math.min(from, 1), Math.ceil((m.pos + m.len) / w.fs.blockSize))
+        const to = Math.ceil((m.pos + m.len) / w.fs.blockSize)
+        if (m.written < m.len) yield* w.fs.punch(k, w.inode, Math.min(from, 1), to)
       },
     },
   },
   {
-    id: 'unfreed', claim: 'I1', source: '7132de744ba7 (Z17): an error path forgets blocks instead of freeing them', strategy: {
+    id: 'unfreed', claim: 'I1', source: '7132de744ba7 (Z17): an error path forgets blocks instead of freeing them',
+    strategy: {
       ...getBlock,
       *end(k, w, m) {
         if (m.written === m.len) return
@@ -134,7 +148,10 @@ export const MUTANTS: readonly Mutant[] = [
       },
     },
   },
-  { id: 'Z48', claim: 'I6', source: '0f64415d4276: a failed extension leaves blocks past the end', strategy: { ...getBlock, *end() {} } },
+  {
+    id: 'Z48', claim: 'I6', source: '0f64415d4276: a failed extension leaves blocks past the end',
+    strategy: { ...getBlock, *end() {} },
+  },
   {
     id: 'EBUSY', claim: 'I26', source: 'Piggin, May 2010: invalidation is not guaranteed to succeed', strategy: {
       ...invalidateSplice,
@@ -153,7 +170,10 @@ export const MUTANTS: readonly Mutant[] = [
       },
     },
   },
-  { id: 'Z01', claim: 'I16', source: '08291429cfa6: page faults under a folio lock', strategy: { ...reserveAllocate, copy: 'faulting' } },
+  {
+    id: 'Z01', claim: 'I16', source: '08291429cfa6: page faults under a folio lock',
+    strategy: { ...reserveAllocate, copy: 'faulting' },
+  },
   {
     id: 'unlock', claim: 'I17', source: 'an error path that forgets an unlock: a class, not one commit', strategy: {
       ...reserveCopyAllocate,
@@ -162,7 +182,10 @@ export const MUTANTS: readonly Mutant[] = [
       },
     },
   },
-  { id: 'Z10', claim: 'I13', source: '3b136499e906: the end of a write ignores a short copy', strategy: reserveAllocate, verbs: IgnoresShort },
+  {
+    id: 'Z10', claim: 'I13', source: '3b136499e906: the end of a write ignores a short copy',
+    strategy: reserveAllocate, verbs: IgnoresShort,
+  },
   {
     id: 'commit', claim: 'port', source: 'a hook that returns more than it was asked for', strategy: {
       ...reserveCopyAllocate,
@@ -171,5 +194,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
     },
   },
-  { id: 'Z39', claim: 'I23', source: '79352894b285: a page is cleaned and stays writable', strategy: reserveAllocate, verbs: NeverProtects },
+  {
+    id: 'Z39', claim: 'I23', source: '79352894b285: a page is cleaned and stays writable',
+    strategy: reserveAllocate, verbs: NeverProtects,
+  },
 ]
