@@ -14,6 +14,7 @@
  */
 import { submitAndWait, Bio } from '../block/bio.ts'
 import type { BlockDevice } from '../block/device.ts'
+import type { Errno } from '../kernel/errno.ts'
 import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
 import { PageVec } from '../kernel/page-vec.ts'
 import type { Folio } from '../pagecache/folio.ts'
@@ -106,9 +107,9 @@ export class FileSystem {
     yield* writeSomeBack(k, this, this.#dirtyLimit >> 1)
   }
 
-  /** Write back the dirty folios of [from, to) bytes and wait; errors are recorded. */
-  *writeBack(k: Verbs, inode: Inode, from: number, to: number): Kernel<void> {
-    yield* writeBack(k, this, inode, from, to)
+  /** Write back the dirty folios of [from, to) bytes and wait; errors are recorded. @returns the first errno, or null */
+  *writeBack(k: Verbs, inode: Inode, from: number, to: number): Kernel<Errno | null> {
+    return yield* writeBack(k, this, inode, from, to)
   }
 
   // --- look-up -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@
  *
  * Rules: (1) nothing past i_size is written; the tail of the last block is zeroed first. (2) disk size moves only after the
  * data below it is on the device (ordered; bugs Z28, Z29). (3) An error is recorded in the address space and the folio stays
- * uptodate (Z36); its data is clean then, as ext4 leaves it, and the error is reported once to every open file (I25).
+ * uptodate (Z36), and is reported once to every open file (I25). After a failed I/O the data is clean, as ext4 leaves it; what
+ * found no blocks stays dirty with its reservation, and the next writeback tries again.
  * Writeback belongs to the file system, not to a strategy: two designs may write one inode.
  * Sources: iomap_writepages (fs/iomap/buffered-io.c), mpage_map_and_submit_extent (fs/ext4/inode.c).
  */
@@ -16,7 +17,7 @@ import { protect } from '../block/t10.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { Failure, type Kernel } from '../kernel/kernel.ts'
 import { PageVec, type Segment } from '../kernel/page-vec.ts'
-import { PAGE, SECTOR } from '../kernel/units.ts'
+import { PAGE, roundUp, SECTOR } from '../kernel/units.ts'
 import { BLOCK_MAPPED, BLOCK_PLACE, DIRTY, type Folio, type Slab } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
@@ -81,7 +82,6 @@ function* writePass(k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio
     failed ??= errno
     f.writeback = true
     started.push(f)
-    k.cleanBlocks(f, 0, f.size)
     k.unlockFolio(f)
   }
   for (const io of ios) submit(k, fs, io)
@@ -91,7 +91,10 @@ function* writePass(k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio
   return failed
 }
 
-/** Place the blocks of a locked folio and add its dirty runs to `ios`. @returns the errno that kept a part from it */
+/**
+ * Place the blocks of a locked folio and add its dirty runs to `ios`; those are clean then. What found no place stays dirty,
+ * and keeps what is reserved for it. @returns the errno that kept a part from it
+ */
 function* startFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, ios: Io[]): Kernel<Errno | null> {
   const block = fs.blockSize
   const size = k.size(inode)
@@ -123,8 +126,11 @@ function* startFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, ios: Io[]
     }
     addRun(ios, f, off, e.n * block, e.pblk * block)
     f.change(off, e.n * block, BLOCK_MAPPED, BLOCK_PLACE)
+    k.cleanBlocks(f, off, e.n * block)
     off += e.n * block
   }
+  const past = Math.max(0, roundUp(upto, block))
+  if (past < f.size) k.cleanBlocks(f, past, f.size - past)
   return failed
 }
 

@@ -17,7 +17,7 @@ import { invalidateSplice, lockCurrent, pinOld } from './invalidate-splice.ts'
 import { reserveCopyAllocate } from './reserve-copy-allocate.ts'
 
 /** The design. */
-export const invalidateThenAdd: Strategy<'ENOSPC', 'ENOMEM' | 'EBUSY'> = {
+export const invalidateThenAdd: Strategy<'ENOSPC', 'ENOMEM' | 'EBUSY' | 'EIO'> = {
   ...invalidateSplice,
   name: 'invalidate-then-add',
   summary: 'copy into private folios, invalidate the cached ones, then insert: with a gap',
@@ -42,7 +42,9 @@ export const invalidateThenAdd: Strategy<'ENOSPC', 'ENOMEM' | 'EBUSY'> = {
     let done = 0
     for (let i = 0; i < w.took.length && done < stands; i++) {
       const f = w.batch[i]!
-      yield* w.fs.writeBack(k, w.inode, f.pos, f.pos + f.size)
+      const errno = yield* w.fs.writeBack(k, w.inode, f.pos, f.pos + f.size)
+      // What could not be written stands in the old folio only.
+      if (errno !== null) return done > 0 ? done : yield* raise(errno as 'EIO')
       for (let old = yield* lockCurrent(k, w, f); old !== null; old = yield* lockCurrent(k, w, f)) {
         while (old.writeback) yield old.writebackOp
         k.unmap(old)
