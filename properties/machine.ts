@@ -81,12 +81,18 @@ export const strategyNamed = (name: string): AnyStrategy => {
   return found
 }
 
-/** A fresh device with an empty file system. */
-export const freshDevice = (setting: Setting): MemoryDevice => {
-  const device = new MemoryDevice(setting.size ?? DEVICE_SIZE, { fill: 0xaa })
-  const made = run(mkfs(device, { format: setting.format, blockSize: setting.blockSize, zeroTables: true }))
-  if (isLeft(made)) throw new Error(`mkfs: ${made.left}`)
-  return device
+const pristine = new Map<string, MemoryDevice>()
+
+/** A fresh device with an empty file system; made once for each size and format, then forked. */
+export const freshDevice = ({ format, blockSize, size = DEVICE_SIZE }: Setting): MemoryDevice => {
+  const key = `${format} ${blockSize} ${size}`
+  let device = pristine.get(key)
+  if (device === undefined) {
+    pristine.set(key, (device = new MemoryDevice(size, { fill: 0xaa })))
+    const made = run(mkfs(device, { format, blockSize, zeroTables: true }))
+    if (isLeft(made)) throw new Error(`mkfs: ${made.left}`)
+  }
+  return device.fork()
 }
 
 /** Mount by a setting. @throws Error if it is refused: a bug */
