@@ -124,7 +124,9 @@ const compare = (
     const { bfree } = theirs.space.after
     if (free !== bfree) out.push(difference(-1, 'free blocks', String(free), String(bfree)))
   }
-  return out.map((d) => (d.rule === null && d.at === -1 ? { ...d, rule: explainState(d, ops, theirs.answers, kernel, session.fs.blockSize) } : d))
+  const explained = (d: Difference): Difference =>
+    d.rule !== null || d.at >= 0 ? d : { ...d, rule: explainState(d, ops, theirs.answers, kernel, session.fs.blockSize) }
+  return out.map(explained)
 }
 
 /** What we answer to one operation, in the form of the kernel arm. */
