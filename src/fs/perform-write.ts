@@ -6,7 +6,8 @@
  * A batch is one folio, or all folios of the write for designs that lock them together (at most 512 pages).
  *
  * Rules: (1) the mapping's cookie is compared under the folio lock; a stale one ends the mapping with what was written, and
- * it is asked again. (2) A short copy into a folio that is not uptodate counts as 0 bytes and is tried again, shorter.
+ * it is asked again. (2) Of a short copy that ends in a block that is not uptodate, only the blocks before it count; the rest is
+ * tried again, shorter.
  * (3) After an error with progress the caller sees a short write. (4) Each begin has its end, each getFolio its putFolio.
  * (5) Dirty throttling and fault-in happen with no folio locked.
  * Sources: generic_perform_write (mm/filemap.c), iomap_write_iter (fs/iomap/buffered-io.c), the May 2010 thread.
@@ -165,7 +166,7 @@ function* copyBatch(k: Verbs, s: Strategy, w: Write, from: number, end: number, 
     k.ledger.iterations++
     const now = s.copy === 'atomic' || w.source.present
     const c = now ? k.copyNow(w, f, off, at - w.pos, n) : yield* k.copy(w, f, off, at - w.pos, n, true)
-    const a = c < n && k.rejects(f, off, n) ? 0 : c
+    const a = c < n && k.rejects(f, off, c) ? k.wholeBlocks(f, off, c) : c
     w.took.push(a)
     accepted += a
     turn.copied += c

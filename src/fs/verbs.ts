@@ -103,9 +103,22 @@ export class Verbs extends PageVerbs {
     return c
   }
 
-  /** The short-copy rule: into a folio that is not uptodate nothing may be accepted; zeros would appear (Piggin 2006). */
-  rejects(f: Folio, _off: number, _n: number): boolean {
-    return !f.uptodate || f.edgesOnly
+  /**
+   * The short-copy rule: must the block in which a copy of `n` bytes to `off` ended be refused? In a block that is not
+   * uptodate zeros would appear (Piggin 2006). A private folio is refused as a whole: nobody saw it.
+   */
+  rejects(f: Folio, off: number, n: number): boolean {
+    if (f.uptodate && !f.edgesOnly) return false
+    const mask = (1 << f.blockShift) - 1
+    return f.home === null || (((off + n) & mask) !== 0 && (f.bits(off + n) & UPTODATE) === 0)
+  }
+
+  /**
+   * What stands of a short copy whose last block was refused: the whole blocks before it. Upstream takes none of them
+   * (iomap_write_end), and so lets a reader see bytes of a write that then ends with EINTR.
+   */
+  wholeBlocks(f: Folio, off: number, n: number): number {
+    return f.home === null ? 0 : Math.max(0, roundDown(off + n, 1 << f.blockShift) - off)
   }
 
   // --- after the copy: cannot fail ---------------------------------------------------------------------------------

@@ -269,7 +269,8 @@ export class PageVerbs {
     this.copyInto(f, cached, off + n, f.size - off - n)
     for (let b = 0; b < f.size; b += block) {
       const covered = b >= off && b + block <= off + n
-      f.change(b, block, covered ? cached.bits(b) & BLOCK_PLACE : cached.bits(b), 0)
+      // What `markEdges` said held for the bytes that were asked for; of those, perhaps not all stand.
+      f.change(b, block, covered ? cached.bits(b) & BLOCK_PLACE : cached.bits(b), UPTODATE | DIRTY)
     }
   }
 

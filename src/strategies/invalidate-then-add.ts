@@ -53,10 +53,12 @@ export const invalidateThenAdd: Strategy<'ENOSPC', 'ENOMEM' | 'EBUSY' | 'EIO'> =
         return done > 0 ? done : yield* raise('EBUSY', 'EBUSY.invalidate')
       }
       k.cleanBlocks(f, 0, f.size)
+      const took = Math.min(w.took[i]!, stands - done)
+      if (took < w.took[i]!) k.forgetClean(f, from + done + took - f.pos, w.took[i]! - took)
       yield* k.step('between invalidate and add')
       if (!k.isFree(w.pages, f.index, f.pages)) return done > 0 ? done : yield* raise('EBUSY', 'EBUSY.exists')
       k.insertFolio(w.pages, f)
-      done += Math.min(w.took[i]!, stands - done)
+      done += took
     }
     return done
   },
