@@ -12,6 +12,7 @@ import type { FormatName } from '../lab/session.ts'
 import { debugfs } from '../oracle/debugfs.ts'
 import { e2fsck } from '../oracle/e2fsck.ts'
 import type { ExpectedEntry, Judge } from '../oracle/judge.ts'
+import { kernelJudge } from '../oracle/kernel-judge.ts'
 import { InfrastructureError } from './errors.ts'
 
 /** An expected entry without functions, as it goes to the other process. */
@@ -37,8 +38,8 @@ export interface Shown {
 /** What the other process answers: for each judge that looked, what was wrong. */
 export type Said = { readonly judge: string; readonly lines: readonly string[] }[] | { readonly error: string }
 
-/** The judges of `compare`: those that need no root. */
-export const JUDGES: readonly Judge[] = [e2fsck, debugfs]
+/** The judges of `compare`; the kernel needs root and loop devices. */
+export const JUDGES: readonly Judge[] = [e2fsck, debugfs, kernelJudge]
 
 /** Which judges can work here, and of the others, why not. */
 export const availableJudges = async (): Promise<{ readonly judges: Judge[]; readonly missing: string[] }> => {

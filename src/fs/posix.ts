@@ -5,7 +5,7 @@
  * Whatever it leaves is done by the same pipeline as a kernel.
  */
 import { type Either, isLeft, right } from 'fp-ts/lib/Either.js'
-import { MemorySource, type WriteSource } from '../iov/source.ts'
+import { GatherSource, MemorySource, type WriteSource } from '../iov/source.ts'
 import { intoBuffer, type ReadTarget } from '../iov/target.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { type Kernel, raise, run } from '../kernel/kernel.ts'
@@ -61,6 +61,14 @@ export class Posix {
     const n = pos < 0 ? -2 : this.sys.writeNow(fd, source, pos)
     return n >= 0 ? right(n) : this.#run(n === -1 ? this.sys.resume(fd, false) : this.sys.pwrite(fd, source, pos))
   }
+  /** writev(2): the pieces one after the other, at the file position. */
+  writev(fd: number, pieces: readonly Buffer[]): Either<Errno, number> {
+    return this.writeFrom(fd, new GatherSource(pieces))
+  }
+  /** pwritev(2). */
+  pwritev(fd: number, pieces: readonly Buffer[], pos: number): Either<Errno, number> {
+    return this.pwriteFrom(fd, new GatherSource(pieces), pos)
+  }
   /** pread(2) into plain memory. @returns bytes, 0 at the end of the file */
   pread(fd: number, into: Buffer, pos: number): Either<Errno, number> {
     return this.#run(this.sys.pread(fd, intoBuffer(into), pos))
@@ -89,7 +97,11 @@ export class Posix {
   fallocate(fd: number, mode: FallocateMode, pos: number, len: number): Either<Errno, void> {
     return this.#run(this.sys.fallocate(fd, mode, pos, len))
   }
-  /** fsync(2), which here is fdatasync(2) too. Reports each writeback error once to each open file. */
+  /** fdatasync(2): as fsync, since the inode is written with its size and map in one block. */
+  fdatasync(fd: number): Either<Errno, void> {
+    return this.fsync(fd)
+  }
+  /** fsync(2). Reports each writeback error once to each open file. */
   fsync(fd: number): Either<Errno, void> {
     return this.#run(this.sys.fsync(fd))
   }

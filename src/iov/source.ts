@@ -63,3 +63,42 @@ export class MemorySource implements WriteSource {
     return this.copyAtomic(target, start, at, n)
   }
 }
+
+/** A source that is several pieces of plain memory, all present: writev(2). Empty pieces are allowed (bug Z56). */
+export class GatherSource implements WriteSource {
+  readonly present = true
+  readonly length: number
+  readonly #pieces: readonly Buffer[]
+
+  constructor(pieces: readonly Buffer[]) {
+    this.#pieces = pieces
+    this.length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  }
+
+  faultInNow(at: number, n: number): number {
+    return Math.min(n, this.length - at)
+  }
+
+  *faultIn(at: number, n: number): Kernel<number> {
+    return this.faultInNow(at, n)
+  }
+
+  copyAtomic(target: Buffer, start: number, at: number, n: number): number {
+    let skip = at
+    let done = 0
+    for (const piece of this.#pieces) {
+      if (skip >= piece.length) {
+        skip -= piece.length
+        continue
+      }
+      if (done === n) break
+      done += piece.copy(target, start + done, skip, Math.min(piece.length, skip + n - done))
+      skip = 0
+    }
+    return done
+  }
+
+  *copyFaulting(target: Buffer, start: number, at: number, n: number): Kernel<number> {
+    return this.copyAtomic(target, start, at, n)
+  }
+}

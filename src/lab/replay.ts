@@ -48,14 +48,14 @@ export class Replayer {
         const written = this.#write(op.fd, op.len, op.off, index)
         return op.sync === true && !isLeft(written) ? andThen(posix.fsync(this.#fd(op.fd)), written) : written
       }
-      case 'writev': return this.#write(op.fd, op.lens.reduce((a, b) => a + b, 0), op.off, index)
+      case 'writev': return this.#writev(op.fd, op.lens, op.off, index)
       case 'read': return this.#read(op.fd, op.len, op.off)
       case 'lseek': return posix.lseek(this.#fd(op.fd), op.off, op.whence)
       case 'truncate': return done(posix.truncate(op.path, op.len))
       case 'ftruncate': return done(posix.ftruncate(this.#fd(op.fd), op.len))
       case 'fallocate': return done(posix.fallocate(this.#fd(op.fd), op.mode, op.off, op.len))
-      case 'fsync':
-      case 'fdatasync': return done(posix.fsync(this.#fd(op.fd)))
+      case 'fsync': return done(posix.fsync(this.#fd(op.fd)))
+      case 'fdatasync': return done(posix.fdatasync(this.#fd(op.fd)))
       case 'sync': return done(posix.sync())
       case 'mmap-write': return this.#store(op.fd, op.off, op.len, index)
       default: return this.#name(op)
@@ -104,6 +104,13 @@ export class Replayer {
   #write(fd: number, len: number, off: number | undefined, index: number): Outcome {
     const bytes = this.#payload(index, len)
     return off === undefined ? this.posix.write(this.#fd(fd), bytes) : this.posix.pwrite(this.#fd(fd), bytes, off)
+  }
+
+  #writev(fd: number, lens: readonly number[], off: number | undefined, index: number): Outcome {
+    const bytes = this.#payload(index, lens.reduce((a, b) => a + b, 0))
+    let at = 0
+    const pieces = lens.map((len) => bytes.subarray(at, (at += len)))
+    return off === undefined ? this.posix.writev(this.#fd(fd), pieces) : this.posix.pwritev(this.#fd(fd), pieces, off)
   }
 
   #read(fd: number, len: number, off: number | undefined): Outcome {
