@@ -14,6 +14,7 @@ import { PAGE } from '../kernel/units.ts'
 import { type Extent, HOLE, DELALLOC, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { holdSplits, releaseSplits } from './splits.ts'
 import type { Verbs } from './verbs.ts'
 
 /** Can [pos, pos + len) be written past the cache? If not, the caller writes through it. */
@@ -73,12 +74,20 @@ function* writeExtent(
   k.ledger.dataBytes += len
   const data = new PageVec([{ bytes, start: from, len, provenance: 'anonymous' }])
   if (k.fault('EIO.direct')) return yield* raise('EIO', 'EIO.direct')
-  yield* submitAndWait(fs.device, new Bio('write', e.pblk * block, data))
-  yield* k.acquire(inode.mapLock)
-  fs.convert(k, inode, lblk, e.n)
-  k.release(inode.mapLock)
+  const held = yield* holdSplits(k, fs, inode, [lblk], (b) => underWriteback(k, inode, b * block))
+  try {
+    yield* submitAndWait(fs.device, new Bio('write', e.pblk * block, data))
+    yield* k.acquire(inode.mapLock)
+    fs.convert(k, inode, lblk, e.n)
+    k.release(inode.mapLock)
+  } finally {
+    releaseSplits(fs, held)
+  }
   return len
 }
+
+const underWriteback = (k: Verbs, inode: Inode, pos: number): boolean =>
+  k.peekFolio(inode.pages!, Math.floor(pos / PAGE))?.writeback === true
 
 /** Drop clean folios of [from, to); one that must stay is reported through the address space's error. */
 function* invalidateRange(k: Verbs, inode: Inode, from: number, to: number): Kernel<void> {

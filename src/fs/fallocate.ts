@@ -11,6 +11,7 @@ import { UPTODATE } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, MAPPED, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { releaseSplits, splitsRoom } from './splits.ts'
 import { dropPages, punchBlocks, zeroPartial } from './truncate.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -49,7 +50,7 @@ export function* fallocate(
 /** Zero the partial blocks at both ends; drop the whole ones from the cache, and free them or make them unwritten. */
 function* zeroRange(
   k: Verbs, fs: FileSystem, inode: Inode, punch: boolean, pos: number, len: number,
-): Kernel<void, 'EIO' | 'ENOMEM'> {
+): Kernel<void, 'EIO' | 'ENOMEM' | 'ENOSPC'> {
   const block = fs.blockSize
   const to = pos + len
   const first = roundUp(pos, block)
@@ -58,11 +59,18 @@ function* zeroRange(
   yield* zeroPartial(k, fs, inode, pos, first)
   yield* zeroPartial(k, fs, inode, last, to)
   if (first === last) return
+  if (punch) {
+    yield* dropPages(k, inode, first, last)
+    return yield* punchBlocks(k, fs, inode, first / block, last / block)
+  }
+  // A written extent may fall into three.
+  const held = splitsRoom(fs, inode, 1)
+  if (held === null) return yield* raise('ENOSPC', 'ENOSPC.zero-range')
   yield* dropPages(k, inode, first, last)
-  if (punch) return yield* punchBlocks(k, fs, inode, first / block, last / block)
   yield* k.acquire(inode.mapLock)
   fs.unconvert(inode, first / block, (last - first) / block)
   k.release(inode.mapLock)
+  releaseSplits(fs, held)
 }
 
 /** Place unwritten blocks under every hole. What was placed before an ENOSPC stays, as in the kernel. */

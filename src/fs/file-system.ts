@@ -207,7 +207,9 @@ export class FileSystem {
   ): Kernel<number, 'ENOSPC' | 'EIO'> {
     if (k.fault('ENOSPC.allocate') || this.space.available < 1) return yield* raise('ENOSPC', 'ENOSPC.allocate')
     const mapped = yield* this.format.growMap(inode, lblk, n)
-    const want = Math.min(n, this.space.available)
+    // One extent more may make the delayed ones of this file owe more.
+    const owed = inode.map.delayedBlocks === 0 ? 0 : this.format.owedAfter(inode, 1, lblk + n) - inode.owed
+    const want = Math.min(n, this.space.available - Math.max(0, owed))
     if (want < 1) {
       yield* this.#shrink(inode)
       return yield* raise('ENOSPC', 'ENOSPC.map')

@@ -2,8 +2,9 @@
  * Writeback: dirty folios become bios; delayed extents become blocks; completions become i_disksize.
  *
  * Phases, for the dirty folios of a range in order: lock -> wait for older writeback -> write-protect PTEs -> place blocks
- * under delayed extents (a whole extent at once) -> set writeback, clear dirty, unlock -> bios over runs that are contiguous
- * in the file and on the device, at most 1 MiB each -> wait for all -> convert unwritten, move disk size, end writeback.
+ * under delayed extents (a whole extent at once) -> set writeback, clear dirty, unlock -> hold room for split extents -> bios
+ * over runs that are contiguous in the file and on the device, at most 1 MiB each -> wait for all -> convert unwritten, move
+ * disk size, end writeback.
  *
  * Rules: (1) nothing past i_size is written; the tail of the last block is zeroed first. (2) disk size moves only after the
  * data below it is on the device (ordered; bugs Z28, Z29). (3) An error is recorded in the address space and the folio stays
@@ -22,6 +23,7 @@ import { BLOCK_MAPPED, BLOCK_PLACE, DIRTY, type Folio, type Slab } from '../page
 import { DELALLOC, type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { holdSplits, releaseSplits } from './splits.ts'
 import type { Verbs } from './verbs.ts'
 
 /** Most bytes of a data bio. */
@@ -84,11 +86,21 @@ function* writePass(k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio
     started.push(f)
     k.unlockFolio(f)
   }
+  const held = fs.format.hasUnwritten ? yield* holdSplits(k, fs, inode, ios.map(firstBlock(fs)), foreign(k, fs, inode, started)) : 0
   for (const io of ios) submit(k, fs, io)
   for (const io of ios) failed = (yield* finishIo(k, fs, inode, io)) ?? failed
+  releaseSplits(fs, held)
   for (const f of started) f.writeback = false
   if (failed !== null) inode.pages!.errors.set(failed)
   return failed
+}
+
+const firstBlock = (fs: FileSystem) => (io: Io): number => io.pos / fs.blockSize
+
+/** Is a block under writeback that this pass did not start? */
+const foreign = (k: Verbs, fs: FileSystem, inode: Inode, started: readonly Folio[]) => (lblk: number): boolean => {
+  const f = k.peekFolio(inode.pages!, Math.floor((lblk * fs.blockSize) / PAGE))
+  return f !== null && f.writeback && !started.includes(f)
 }
 
 /**
