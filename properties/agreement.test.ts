@@ -1,9 +1,10 @@
 /**
  * Agreement: designs differ in what they cost and in how they fail, never in what they do.
  *
- * - I32 on one format, without a fault, with room for all, the same operations under any two strategies return the same numbers
- *   and errnos and leave the same names, sizes and bytes, in the cache and on disk
- * Where SEEK_HOLE and SEEK_DATA stop is no part of it: allocation is the design's own. Source: reference claims, section 3.
+ * - I32 on one format, without a fault, with room for all, the same operations under any two strategies return the
+ *   same numbers and errnos and leave the same names, sizes and bytes, in the cache and on disk
+ * Where SEEK_HOLE and SEEK_DATA stop is no part of it: allocation is the design's own. Source: reference claims,
+ * section 3.
  */
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { describe, expect, test } from 'vitest'

@@ -3,9 +3,10 @@
  *
  * - `checkBalance` (I17): no lock held, no folio locked, under writeback or pinned; the pages in use are those of the
  *   address spaces; dirty counts and lists agree.
- * - `checkCache` (I8, I9): an uptodate block inside i_size holds the file's bytes; a clean one is also what the disk says.
- * - `checkSpace` (I1, I2, I4, I5): each block of the device has one owner or is free; what is reserved is what is delayed
- *   and owed; what is delayed is under dirty data, and dirty data has something below it.
+ * - `checkCache` (I8, I9): an uptodate block inside i_size holds the file's bytes; a clean one is also what the disk
+ *   says.
+ * - `checkSpace` (I1, I2, I4, I5): each block of the device has one owner or is free; what is reserved is what is
+ *   delayed and owed; what is delayed is under dirty data, and dirty data has something below it.
  * Source: reference claims I1 to I9 and I17. Each returns null, or one line that begins with the claim.
  */
 import { isLeft } from 'fp-ts/lib/Either.js'
@@ -49,7 +50,7 @@ export const checkBalance = ({ fs, cache }: Session): string | null => {
       if (f.locked) return `${where} is locked`
       if (f.writeback) return `${where} is under writeback`
       if (f.pins !== 0) return `${where} has ${f.pins} pins`
-      if (f.dirty !== f.dirtySlot >= 0) return `${where}: ${f.dirtyBlocks} dirty blocks, slot ${f.dirtySlot} of the dirty list`
+      if (f.dirty !== f.dirtySlot >= 0) return `${where}: ${f.dirtyBlocks} dirty blocks, dirty slot ${f.dirtySlot}`
       pages += f.pages
       if (f.dirty) dirty += f.pages
     }
@@ -60,7 +61,9 @@ export const checkBalance = ({ fs, cache }: Session): string | null => {
 }
 
 /** I8 and I9: uptodate blocks hold the file's bytes, and clean ones those of the disk. */
-export const checkCache = ({ fs, device }: Session, bytesOf: (ino: number) => SparseBytes | undefined): string | null => {
+export const checkCache = (
+  { fs, device }: Session, bytesOf: (ino: number) => SparseBytes | undefined,
+): string | null => {
   const block = fs.blockSize
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   const disk = Buffer.alloc(block)
@@ -82,7 +85,7 @@ export const checkCache = ({ fs, device }: Session, bytesOf: (ino: number) => Sp
         if (e.state === DELALLOC) return `I9: ${where} is clean and still delayed`
         if (e.state === MAPPED) sure(submitAndWait(device, new Bio('read', e.pblk * block, PageVec.of(disk))))
         else disk.fill(0)
-        if (!cached.equals(disk.subarray(0, n))) return `I9: ${where} is clean and uptodate, and the disk says otherwise`
+        if (!cached.equals(disk.subarray(0, n))) return `I9: ${where} is clean and uptodate, unlike the disk`
       }
     }
   }
@@ -113,7 +116,7 @@ export const checkSpace = (session: Session): string | null => {
   const sums = sure(accountBlocks(format))
   if (sums.problems.length > 0) return `I5: ${sums.problems[0]}`
   if (sums.used + sums.free !== sums.total) return `I1: ${sums.used} used + ${sums.free} free of ${sums.total} blocks`
-  if (sums.free !== format.freeBlocks) return `I1: ${format.freeBlocks} blocks free by the counter, ${sums.free} by the bitmaps`
+  if (sums.free !== format.freeBlocks) return `I1: ${format.freeBlocks} free by the counter, ${sums.free} by the bitmaps`
   return fs.lostBlocks > 0 ? `I3: ${fs.lostBlocks} blocks could not be given back` : null
 }
 
@@ -123,8 +126,9 @@ const checkDelayed = ({ fs }: Session, inode: Inode): string | null => {
   for (const { lblk, n, state } of inode.map.extents) {
     for (let b = lblk; state === DELALLOC && b < lblk + n; b++) {
       const f = inode.pages?.find(Math.floor((b * block) / PAGE)) ?? null
-      if (f === null || (f.bits(b * block - f.pos) & DIRTY) === 0) return `I4: inode ${inode.ino}, block ${b} is delayed and not dirty`
-      if (b * block >= inode.size) return `I4: inode ${inode.ino}, block ${b} is delayed past the end (${inode.size})`
+      const where = `I4: inode ${inode.ino}, block ${b} is delayed`
+      if (f === null || (f.bits(b * block - f.pos) & DIRTY) === 0) return `${where} and not dirty`
+      if (b * block >= inode.size) return `${where} past the end (${inode.size})`
     }
   }
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
@@ -132,9 +136,11 @@ const checkDelayed = ({ fs }: Session, inode: Inode): string | null => {
   for (const f of foliosOf(inode)) {
     for (let off = 0; off < f.size && !late; off += block) {
       if ((f.bits(off) & DIRTY) === 0) continue
-      if (f.pos + off >= inode.size) return `I4: inode ${inode.ino}, block ${(f.pos + off) / block} is dirty past the end (${inode.size})`
-      inode.map.lookup((f.pos + off) / block, 1, e)
-      if (e.state === HOLE) return `I4: inode ${inode.ino}, block ${(f.pos + off) / block} is dirty over a hole`
+      const lblk = (f.pos + off) / block
+      const where = `I4: inode ${inode.ino}, block ${lblk} is dirty`
+      if (f.pos + off >= inode.size) return `${where} past the end (${inode.size})`
+      inode.map.lookup(lblk, 1, e)
+      if (e.state === HOLE) return `${where} over a hole`
     }
   }
   return null

@@ -32,8 +32,16 @@ describe.each(SETTINGS)('$strategy on $format, blocks of $blockSize, folios up t
   })
 })
 
+const SMALLEST = SETTINGS.filter((s) => s.blockSize === 1024 && s.maxFolioOrder === 2)
+
+describe('through the generator, as under a scheduler', () => {
+  test.each(SMALLEST)('$strategy on $format', (setting) => {
+    judged(setting, { runs: 4, steps: 60 }, (steps) => contents({ ...setting, waiting: true }, steps))
+  })
+})
+
 describe('with hardly any memory', () => {
-  test.each(SETTINGS.filter((s) => s.blockSize === 1024 && s.maxFolioOrder === 2))('$strategy on $format', (setting) => {
+  test.each(SMALLEST)('$strategy on $format', (setting) => {
     judged(setting, { runs: 4, steps: 60, far: false }, (steps) => contents({ ...setting, limitPages: 160 }, steps))
   })
 })

@@ -1,8 +1,9 @@
 /**
- * Determinism: a run is a function of its steps. The same steps twice give the same bytes on the device, every one of them,
- * and the same ledger, counter by counter; nothing depends on a clock, on chance, or on what ran before.
+ * Determinism: a run is a function of its steps. The same steps twice give the same bytes on the device, every one of
+ * them, and the same ledger, counter by counter; nothing depends on a clock, on chance, or on what ran before.
  *
- * This is what replays, shrinking, comparisons of cost and every certificate stand on. Source: the design, sections 1 and 6.
+ * This is what replays, shrinking, comparisons of cost and every certificate stand on. Source: the design, sections 1
+ * and 6.
  */
 import { describe, expect, test } from 'vitest'
 import { type Ledger, snapshot } from '../src/kernel/ledger.ts'
@@ -16,7 +17,9 @@ import { drawCase } from './soak.ts'
 const SIZE = 16 * 1024 * 1024
 const MOST = 120
 
-const run = (setting: Setting, steps: readonly Step[], fail: readonly number[] | null): { image: Buffer; ledger: Ledger } => {
+const run = (
+  setting: Setting, steps: readonly Step[], fail: readonly number[] | null,
+): { image: Buffer; ledger: Ledger } => {
   const machine = new Machine({ ...setting, size: SIZE }, {
     mayFail: () => fail !== null, ...(fail !== null && { choices: new FaultPlan({ fail }) }),
   })

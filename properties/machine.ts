@@ -2,22 +2,23 @@
  * Machine: a mounted file system and the model next to it, taking the same steps.
  *
  * Interface: `step` does one step on both and says in one line what differs; `finish` closes, syncs, drops the cache,
- * unmounts, looks at the disk and mounts again with another design, comparing all contents each time. After every step
- * the checks that were asked for run (checks.ts). A setting is plain data, so that a failure prints as something that can
- * be pasted: `describe` does.
+ * unmounts, looks at the disk and mounts again with another design, comparing all contents each time. After every
+ * step the checks that were asked for run (checks.ts). A setting is plain data, so that a failure prints as something
+ * that can be pasted: `describe` does.
  *
  * The device is full of 0xAA before mkfs, fresh memory of 0xDB, and freed blocks are overwritten: whatever is shown
  * that nobody wrote, is seen.
  */
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { MemoryDevice } from '../src/block/memory-device.ts'
+import { MAPPED } from '../src/fs/extent-map.ts'
 import { mkfs } from '../src/fs/formats/mkfs.ts'
 import { mmapLoad, mmapStore } from '../src/fs/mmap.ts'
 import type { AnyStrategy } from '../src/fs/strategy.ts'
 import type { Choices } from '../src/kernel/choices.ts'
 import { run } from '../src/kernel/kernel.ts'
 import { Replayer } from '../src/lab/replay.ts'
-import { type FormatName, mount, type Session } from '../src/lab/session.ts'
+import { type FormatName, mount, type MountOptions, type Session } from '../src/lab/session.ts'
 import type { Operation } from '../src/lab/workload/operation.ts'
 import { payload } from '../src/lab/workload/payload.ts'
 import { strategies } from '../src/strategies/index.ts'
@@ -39,6 +40,8 @@ export interface Setting {
   readonly size?: number
   /** Pages of cache; default 4096. */
   readonly limitPages?: number
+  /** Never the plain prefix: every write goes through the generator, as it does under a scheduler. */
+  readonly waiting?: boolean
 }
 
 /** What is looked at after every step. */
@@ -54,6 +57,8 @@ export interface Checks {
 /** What a machine may be told besides. */
 export interface MachineOptions extends Checks {
   readonly choices?: Choices
+  /** Verbs with a bug planted in them: a mutant. */
+  readonly verbs?: MountOptions['verbs']
   /** May this operation fail so, or (null) write short? Default: never. */
   readonly mayFail?: (op: Operation, errno: string | null) => boolean
   readonly device?: MemoryDevice
@@ -65,8 +70,8 @@ export const DEVICE_SIZE = 32 * 1024 * 1024
 const WHOLE = 8 * 1024 * 1024
 
 /**
- * What a full disk may do: any call that grows something fails with ENOSPC or writes short, but what was accepted has its
- * room, so fsync and sync do not fail (I26).
+ * What a full disk may do: any call that grows something fails with ENOSPC or writes short, but what was accepted has
+ * its room, so fsync and sync do not fail (I26).
  */
 export const mayBeFull = (op: Operation, errno: string | null): boolean => {
   const grows = op.op === 'write' || op.op === 'writev'
@@ -77,7 +82,7 @@ export const mayBeFull = (op: Operation, errno: string | null): boolean => {
 /** A design by name. @throws Error if there is none */
 export const strategyNamed = (name: string): AnyStrategy => {
   const found = strategies.find((s) => s.name === name)
-  if (found === undefined) throw new Error(`no strategy ${name}: choose one of ${strategies.map((s) => s.name).join(', ')}`)
+  if (found === undefined) throw new Error(`no strategy ${name}: use ${strategies.map((s) => s.name).join(', ')}`)
   return found
 }
 
@@ -96,13 +101,16 @@ export const freshDevice = ({ format, blockSize, size = DEVICE_SIZE }: Setting):
 }
 
 /** Mount by a setting. @throws Error if it is refused: a bug */
-export const mountAs = (device: MemoryDevice, setting: Setting, choices?: Choices): Session => {
+export const mountAs = (
+  device: MemoryDevice, setting: Setting, { choices, verbs }: Pick<MachineOptions, 'choices' | 'verbs'> = {},
+): Session => {
   const session = mount(device, {
     strategy: strategyNamed(setting.strategy),
     maxFolioOrder: setting.maxFolioOrder,
     limitPages: setting.limitPages ?? 4096,
     poison: true,
-    ...(choices !== undefined && { choices }),
+    ...((choices !== undefined || setting.waiting === true) && { choices: choices ?? { choose: () => 0 } }),
+    ...(verbs !== undefined && { verbs }),
   })
   if (isLeft(session)) throw new Error(session.left.message)
   return session.right
@@ -129,7 +137,7 @@ export class Machine {
     this.setting = setting
     this.#options = options
     this.device = options.device ?? freshDevice(setting)
-    this.session = mountAs(this.device, setting, options.choices)
+    this.session = mountAs(this.device, setting, options)
     this.replayer = new Replayer(this.session.posix)
     const { format } = this.session.fs
     this.model = new ByteModel({
@@ -251,8 +259,9 @@ export class Machine {
     for (const inode of fs.cachedInodes()) {
       if (!inode.isFile) continue
       const end = Math.ceil(inode.size / fs.blockSize)
-      const past = inode.map.extents.find((e) => e.state === 3 && e.lblk + e.n > end)
-      if (past !== undefined) return `I6: inode ${inode.ino} of ${inode.size} bytes has written blocks up to ${past.lblk + past.n}`
+      const past = inode.map.extents.find((e) => e.state === MAPPED && e.lblk + e.n > end)
+      if (past === undefined) continue
+      return `I6: inode ${inode.ino} of ${inode.size} bytes has written blocks up to ${past.lblk + past.n}`
     }
     return null
   }

@@ -4,9 +4,9 @@
  *
  *   node properties/soak.ts --operations 100000 [--seed 1] [--strategy NAME] [--format ext2|ext4] [--checks] [--full]
  *
- * A run is made of many small file systems, each with a setting drawn from the seed, so that a difference comes with few
- * steps. At the first one the steps are cut down and printed with their setting, ready for properties/corpus. Exit code: 0
- * nothing differs, 1 something does, 2 usage.
+ * A run is made of many small file systems, each with a setting drawn from the seed, so that a difference comes with
+ * few steps. At the first one the steps are cut down and printed with their setting, ready for properties/corpus.
+ * Exit code: 0 nothing differs, 1 something does, 2 usage.
  *
  * With --full each device is so small that it fills, and a call may fail with ENOSPC (I26).
  *
@@ -37,14 +37,17 @@ export const drawCase = (
     ...(full && { size: random.pick([512, 1024, 2048]) * 1024 }),
     blockSize: random.pick([1024, 2048, 4096]),
     maxFolioOrder: random.pick([0, 1, 2, 4, 9]),
-    limitPages: random.pick([512, 1024, 4096]),
+    limitPages: random.pick([256, 512, 1024, 4096]),
+    ...(random.below(2) === 0 && { waiting: true }),
   }
   const raws = Array.from({ length: STEPS }, () => RAW_BELOW.map((n) => random.below(n)) as unknown as RawStep)
   return { setting, steps: decode(raws, { blockSize: setting.blockSize, far: !full }) }
 }
 
 /** Play a case. @returns null, or what is wrong */
-export const playCase = (setting: Setting, steps: readonly Step[], checks: MachineOptions, fsck: boolean): string | null => {
+export const playCase = (
+  setting: Setting, steps: readonly Step[], checks: MachineOptions, fsck: boolean,
+): string | null => {
   try {
     const machine = new Machine(setting, checks)
     return machine.play(steps) ?? machine.finish() ?? (fsck ? e2fsck(imageOf(machine.session)) : null)
@@ -84,7 +87,9 @@ export const shrink = (steps: readonly Step[], fails: (steps: readonly Step[]) =
 }
 
 /** One strategy on one format. @returns null, or the report of the first difference */
-const soak = (strategy: string, format: FormatName, operations: number, seed: number, checks: MachineOptions): string | null => {
+const soak = (
+  strategy: string, format: FormatName, operations: number, seed: number, checks: MachineOptions,
+): string | null => {
   let done = 0
   let images = 0
   for (let n = 0; done < operations; n++) {

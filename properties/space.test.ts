@@ -1,7 +1,8 @@
 /**
  * Space: after every call, each block of the device is somebody's or free, and each promise is somebody's.
  *
- * - I1 free (the bitmaps) + used (a walk over every inode and all metadata) = total; what is reserved is never more than free
+ * - I1 free (the bitmaps) + used (a walk over every inode and all metadata) = total; what is reserved is never more
+ *   than free
  * - I2 reserved = delayed blocks + map blocks owed for them; nothing is in flight between two calls
  * - I3 at quiescence nothing is reserved
  * - I4 a delayed block lies under dirty data inside i_size; dirty data lies over a delayed or real block
@@ -37,7 +38,9 @@ describe.each(CHOSEN)('$strategy on $format, blocks of $blockSize, folios up to 
   })
 })
 
-describe.each(SETTINGS.filter((s) => s.maxFolioOrder === 2))('to the last block: $strategy on $format, $blockSize', (setting) => {
+const FULL = SETTINGS.filter((s) => s.maxFolioOrder === 2)
+
+describe.each(FULL)('to the last block: $strategy on $format, blocks of $blockSize', (setting) => {
   /** A file system with one file `a` that takes all of it. */
   const filled = (len: number): Machine => {
     const machine = new Machine({ ...setting, size: SMALL }, { cache: true, space: true, mayFail: mayBeFull })
@@ -60,7 +63,8 @@ describe.each(SETTINGS.filter((s) => s.maxFolioOrder === 2))('to the last block:
     const machine = filled(len)
     const { fs, posix } = machine.session
     const unit = strategyNamed(setting.strategy).claims.enospcUnit
-    const blocks = unit === 'write' ? Math.ceil(len / setting.blockSize) + 1 : unit === 'folio' ? (4 * 4096) / setting.blockSize : 1
+    const bytes = { write: len + setting.blockSize, folio: 4 * 4096, block: setting.blockSize }[unit]
+    const blocks = Math.ceil(bytes / setting.blockSize)
     // Three map blocks are the most that one more extent of such a file may need.
     expect(fs.space.available).toBeLessThanOrEqual(blocks + 3)
     expect(machine.step({ op: 'sync' })).toBeNull()

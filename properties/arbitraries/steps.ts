@@ -1,9 +1,9 @@
 /**
  * Steps: what a property run is made of: the operations of a workload, and what else may happen between them.
  *
- * A raw step is six small numbers, 0 meaning the simplest in each; `decode` makes steps of them, with positions at the
- * edges of blocks, pages, folios and of the file as it then is. So fast-check shrinks numbers, a long run draws numbers,
- * and both speak of the same things. `show` prints steps as a literal that can be pasted into a test.
+ * A raw step is six small numbers, 0 meaning the simplest in each; `decode` makes steps of them, with positions at
+ * the edges of blocks, pages, folios and of the file as it then is. So fast-check shrinks numbers, a long run draws
+ * numbers, and both speak of the same things. `show` prints steps as a literal that can be pasted into a test.
  */
 import type { FallocateMode, OpenFlag, Operation } from '../../src/lab/workload/operation.ts'
 
@@ -111,7 +111,7 @@ class Decoder {
       case 'open': {
         this.#fds.delete(step.fd)
         const known = this.#files.get(step.path)
-        if (step.flags.includes('O_EXCL') ? known !== undefined : known === undefined && !step.flags.includes('O_CREAT')) break
+        if (known === undefined ? !step.flags.includes('O_CREAT') : step.flags.includes('O_EXCL')) break
         const file = known ?? { size: 0 }
         if (step.flags.includes('O_TRUNC')) file.size = 0
         this.#files.set(step.path, file)

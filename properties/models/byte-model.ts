@@ -1,13 +1,13 @@
 /**
  * ByteModel: what a correct system answers to each operation, and which bytes its files then hold.
  *
- * It shares no code with the system: no blocks, no pages, no cache; a file is a size and its bytes. `apply` is told what
- * the system did and says in one line what is wrong with that, or null. What may legally vary it takes from the answer:
- * the length of a short write, and an errno, each only if `mayFail` allows it; and where SEEK_HOLE and SEEK_DATA stop,
- * which must agree with the bytes but not with any allocation.
+ * It shares no code with the system: no blocks, no pages, no cache; a file is a size and its bytes. `apply` is told
+ * what the system did and says in one line what is wrong with that, or null. What may legally vary it takes from the
+ * answer: the length of a short write, and an errno, each only if `mayFail` allows it; and where SEEK_HOLE and
+ * SEEK_DATA stop, which must agree with the bytes but not with any allocation.
  *
- * Rules: a call that fails changes nothing, but for calls that may stop half-way (fallocate that zeroes, a store over several
- * pages): then `doubt` names the bytes that may be either, and the caller resolves it by reading them.
+ * Rules: a call that fails changes nothing, but for calls that may stop half-way (fallocate that zeroes, a store over
+ * several pages): then `doubt` names the bytes that may be either, and the caller resolves it by reading them.
  * Sources: man-pages section 2; claims I11, I12, I13, I18, I19.
  */
 import type { FallocateMode, OpenFlag, Operation } from '../../src/lab/workload/operation.ts'
@@ -111,7 +111,8 @@ export class ByteModel {
     const { bytes: file } = this.fileOf(fd)!
     const old = file.read(pos, may.length)
     for (let i = 0; i < bytes.length; i++) {
-      if (bytes[i] !== old[i] && bytes[i] !== may[i]) return `byte ${pos + i} is ${bytes[i]}: neither ${old[i]} nor ${may[i]}`
+      if (bytes[i] === old[i] || bytes[i] === may[i]) continue
+      return `byte ${pos + i} is ${bytes[i]}: neither ${old[i]} nor ${may[i]}`
     }
     const { size } = file
     file.write(pos, bytes)

@@ -1,13 +1,15 @@
 /**
- * Splits: an unwritten extent of which a part is written becomes up to three, and three may need a map block that one did not.
+ * Splits: an unwritten extent of which a part is written becomes up to three, and three may need a map block that one
+ * did not.
  *
- * Nobody reserved that block when the data was accepted (it is no new space), and a full disk has none. So room is held before
- * the I/O, where the extent is still whole; if there is none, the rest of the extent is written with zeros and becomes
- * written with the part: no extent more, no block more (claim I26). Zeros are on the disk before the map says written.
+ * Nobody reserved that block when the data was accepted (it is no new space), and a full disk has none. So room is
+ * held before the I/O, where the extent is still whole; if there is none, the rest of the extent is written with
+ * zeros and becomes written with the part: no extent more, no block more (claim I26). Zeros are on the disk before
+ * the map says written.
  *
- * Rules: hold before the first bio of a pass is submitted, release after the last conversion. Blocks past i_size stay as they
- * are, and so do blocks under somebody else's I/O.
- * Source: ext4_split_extent_at with EXT4_EXT_MAY_ZEROOUT, ext4_ext_zeroout (fs/ext4/extents.c).
+ * Rules: hold before the first bio of a pass is submitted, release after the last conversion. Blocks past i_size stay
+ * as they are, and so do blocks under somebody else's I/O. Source: ext4_split_extent_at with EXT4_EXT_MAY_ZEROOUT,
+ * ext4_ext_zeroout (fs/ext4/extents.c).
  */
 import { Bio, submitAndWait } from '../block/bio.ts'
 import { attempt, type Kernel } from '../kernel/kernel.ts'
@@ -74,7 +76,8 @@ function* zeroOut(
     const zeros = PageVec.of(Buffer.alloc(n * fs.blockSize))
     k.ledger.dataBios++
     k.ledger.dataBytes += n * fs.blockSize
-    const written = yield* attempt(() => submitAndWait(fs.device, new Bio('write', (pblk + b - start) * fs.blockSize, zeros)))
+    const bio = new Bio('write', (pblk + b - start) * fs.blockSize, zeros)
+    const written = yield* attempt(() => submitAndWait(fs.device, bio))
     if (written._tag === 'Right') fs.convert(k, inode, b, n)
     b += n
   }

@@ -86,7 +86,8 @@ function* writePass(k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio
     started.push(f)
     k.unlockFolio(f)
   }
-  const held = fs.format.hasUnwritten ? yield* holdSplits(k, fs, inode, ios.map(firstBlock(fs)), foreign(k, fs, inode, started)) : 0
+  const firsts = fs.format.hasUnwritten ? ios.map(firstBlock(fs)) : []
+  const held = yield* holdSplits(k, fs, inode, firsts, foreign(k, fs, inode, started))
   for (const io of ios) submit(k, fs, io)
   for (const io of ios) failed = (yield* finishIo(k, fs, inode, io)) ?? failed
   releaseSplits(fs, held)
