@@ -35,46 +35,41 @@ export const memoryCopy = (bytes: number): Contender => {
   }
 }
 
-/** memfs, the most used in-memory file system of npm. */
-export const memfs = (): Contender => {
-  const volume = new Volume()
+/** What memfs and ZenFS have of node:fs, as far as the work needs it. */
+interface NodeFs {
+  openSync(path: string, flags: string): number
+  writeSync(fd: number, bytes: Buffer, start: number, length: number, pos: number): number
+  readSync(fd: number, into: Buffer, start: number, length: number, pos: number): number
+  closeSync(fd: number): void
+  unlinkSync(path: string): void
+}
+
+const throughNodeFs = (name: string, fs: NodeFs): Contender => {
   let fd = -1
   return {
-    name: 'memfs',
-    create: (path) => void (fd = volume.openSync(path, 'w+')),
-    write: (bytes, start, length, pos) => void volume.writeSync(fd, bytes, start, length, pos),
+    name,
+    create: (path) => void (fd = fs.openSync(path, 'w+')),
+    write: (bytes, start, length, pos) => void fs.writeSync(fd, bytes, start, length, pos),
     remove(path) {
-      volume.closeSync(fd)
-      volume.unlinkSync(path)
+      fs.closeSync(fd)
+      fs.unlinkSync(path)
     },
     read(length) {
       const into = Buffer.alloc(length)
-      volume.readSync(fd, into, 0, length, 0)
+      fs.readSync(fd, into, 0, length, 0)
       return into
     },
-    close: () => volume.closeSync(fd),
+    close: () => fs.closeSync(fd),
   }
 }
+
+/** memfs, the most used in-memory file system of npm. */
+export const memfs = (): Contender => throughNodeFs('memfs', new Volume() as NodeFs)
 
 /** ZenFS on its InMemory backend. */
 export const zen = async (): Promise<Contender> => {
   await configureSingle({ backend: InMemory })
-  let fd = -1
-  return {
-    name: '@zenfs/core',
-    create: (path) => void (fd = zenfs.openSync(path, 'w+')),
-    write: (bytes, start, length, pos) => void zenfs.writeSync(fd, bytes, start, length, pos),
-    remove(path) {
-      zenfs.closeSync(fd)
-      zenfs.unlinkSync(path)
-    },
-    read(length) {
-      const into = Buffer.alloc(length)
-      zenfs.readSync(fd, into, 0, length, 0)
-      return into
-    },
-    close: () => zenfs.closeSync(fd),
-  }
+  return throughNodeFs('@zenfs/core', zenfs as NodeFs)
 }
 
 /** This project: ext4 on the memory device, the pipeline that the properties check, ledger on. */
