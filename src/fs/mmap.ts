@@ -17,7 +17,7 @@ import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 import { Mapping } from './mapping.ts'
 import { fillFolio } from './read.ts'
-import type { Verbs } from './verbs.ts'
+import { COPY_STEP, type Verbs } from './verbs.ts'
 
 /** What a fault may end in; EFAULT stands for SIGBUS: past the end of the file. */
 export type FaultError = 'EFAULT' | 'EIO' | 'ENOMEM' | 'ENOSPC'
@@ -74,13 +74,14 @@ export function* mmapStore(
 ): Kernel<number, FaultError> {
   for (let done = 0; done < bytes.length; ) {
     const at = pos + done
-    const n = Math.min(bytes.length - done, PAGE - (at % PAGE))
+    const step = k.scheduled ? COPY_STEP : PAGE
+    const n = Math.min(bytes.length - done, step - (at % step))
+    yield* k.step('store')
     const f = pageWith(k, inode, at, PTE_WRITE) ?? (yield* fault(k, fs, inode, at, true))
     bytes.copy(f.slab.bytes, f.base + at - f.pos, done, done + n)
     const page = f.page + Math.floor((at - f.pos) / PAGE)
     f.slab.pte[page] = f.slab.pte[page]! | PTE_DIRTY
     done += n
-    yield* k.step('mmap store')
   }
   return bytes.length
 }
@@ -89,7 +90,9 @@ export function* mmapStore(
 export function* mmapLoad(k: Verbs, fs: FileSystem, inode: Inode, pos: number, into: Buffer): Kernel<void, FaultError> {
   for (let done = 0; done < into.length; ) {
     const at = pos + done
-    const n = Math.min(into.length - done, PAGE - (at % PAGE))
+    const step = k.scheduled ? COPY_STEP : PAGE
+    const n = Math.min(into.length - done, step - (at % step))
+    yield* k.step('load')
     const f = pageWith(k, inode, at, PTE_PRESENT) ?? (yield* fault(k, fs, inode, at, false))
     const start = f.base + at - f.pos
     f.slab.bytes.copy(into, done, start, start + n)

@@ -164,8 +164,8 @@ function* copyBatch(k: Verbs, s: Strategy, w: Write, from: number, end: number, 
     const off = at - f.pos
     const n = Math.min(end, f.pos + f.size) - at
     k.ledger.iterations++
-    const now = s.copy === 'atomic' || w.source.present
-    const c = now ? k.copyNow(w, f, off, at - w.pos, n) : yield* k.copy(w, f, off, at - w.pos, n, true)
+    const now = !k.scheduled && (s.copy === 'atomic' || w.source.present)
+    const c = now ? k.copyNow(w, f, off, at - w.pos, n) : yield* k.copy(w, f, off, at - w.pos, n, s.copy === 'faulting')
     const a = c < n && k.rejects(f, off, c) ? k.wholeBlocks(f, off, c) : c
     w.took.push(a)
     accepted += a

@@ -14,7 +14,7 @@ import { BLOCK_MAPPED, BLOCK_PLACE, type Folio, UPTODATE } from '../pagecache/fo
 import { type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
-import type { Verbs } from './verbs.ts'
+import { COPY_STEP, type Verbs } from './verbs.ts'
 
 /** Readahead state of an open file, in bytes (struct file_ra_state). */
 export class Readahead {
@@ -49,13 +49,14 @@ export function* readFile(
       }
       f.referenced = true
       k.ledger.folioLookups++
-      const copied = target.copyOut(f.slab.bytes, f.base + off, done, n)
+      const copied = k.scheduled
+        ? yield* copyInSteps(k, f, off, target, done, n)
+        : target.copyOut(f.slab.bytes, f.base + off, done, n)
       done += copied
       if (copied < n) {
         const writable = target.faultInWritable === undefined ? 0 : yield* target.faultInWritable(done, n - copied)
         if (writable === 0) return done > 0 ? done : yield* raise('EFAULT', 'EFAULT.target')
       }
-      yield* k.step('read')
     }
   } catch (e) {
     if (!(e instanceof Failure) || done === 0) throw e
@@ -64,6 +65,23 @@ export function* readFile(
   }
   ra.next = pos + done
   return done
+}
+
+/** Copy out of a folio without its lock, others running in between; its memory stays even if it leaves the cache. */
+function* copyInSteps(k: Verbs, f: Folio, off: number, target: ReadTarget, at: number, n: number): Kernel<number> {
+  k.refer(f)
+  try {
+    for (let done = 0; done < n; ) {
+      yield* k.step('read')
+      const part = Math.min(n - done, COPY_STEP - ((off + done) % COPY_STEP))
+      const c = target.copyOut(f.slab.bytes, f.base + off + done, at + done, part)
+      done += c
+      if (c < part) return done
+    }
+    return n
+  } finally {
+    k.unrefer(f)
+  }
 }
 
 /** Bring the folio of `at` in, and what a sequential reader will want next. */

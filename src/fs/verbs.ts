@@ -17,6 +17,9 @@ import type { Write } from './write.ts'
 /** A write that makes no progress for this many turns is a livelock: a bug of the design (claim I15). */
 const TURNS_WITHOUT_PROGRESS = 1000
 
+/** Bytes of a folio that are copied without a step in between, where a scheduler runs: half a page, and a block of 2 KiB. */
+export const COPY_STEP = PAGE / 2
+
 /** What a write may do, below the strategies. */
 export class Verbs extends PageVerbs {
   /** Called once a turn of the loop. @throws Error when a write turns without progress */
@@ -93,14 +96,29 @@ export class Verbs extends PageVerbs {
     return c
   }
 
-  /** Copy into the folio; `faulting` only into a private one. */
+  /**
+   * Copy into the folio; `faulting` only into a private one. Where others run in between, in steps that end at multiples of
+   * COPY_STEP in the file, so that they see each state of a page that is half written.
+   */
   *copy(w: Write, f: Folio, off: number, at: number, n: number, faulting: boolean): Kernel<number> {
+    if (this.scheduled && (!faulting || w.source.present)) return yield* this.#copyInSteps(w, f, off, at, n)
     if (!faulting) return this.copyNow(w, f, off, at, n)
     if (f.home !== null) throw new Error('a copy with page faults enabled under the lock of a cached folio deadlocks (Z01)')
     const c = yield* w.source.copyFaulting(f.slab.bytes, f.base + off, at, n)
     this.ledger.copies++
     this.ledger.copiedBytes += c
     return c
+  }
+
+  *#copyInSteps(w: Write, f: Folio, off: number, at: number, n: number): Kernel<number> {
+    for (let done = 0; done < n; ) {
+      const part = Math.min(n - done, COPY_STEP - ((off + done) % COPY_STEP))
+      const c = this.copyNow(w, f, off + done, at + done, part)
+      yield this.stepOp('copy')
+      done += c
+      if (c < part) return done
+    }
+    return n
   }
 
   /**

@@ -11,6 +11,8 @@ export type ChoiceKind = 'fault' | 'schedule' | 'completion' | 'crash' | 'tear' 
 
 /** A source of decisions. */
 export interface Choices {
+  /** True where a scheduler runs several fibers: code then waits at every point where the kernel could be preempted. */
+  readonly scheduled?: boolean
   /**
    * Decide between `n` courses; 0 is the simplest.
    * @param label where the decision is taken, such as `ENOMEM.folio`

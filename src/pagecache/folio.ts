@@ -78,6 +78,8 @@ export class Folio {
   writeback = false
   /** References by DMA (get_user_pages) and by writes that still need the bytes. */
   pins = 0
+  /** References by readers without the lock; they keep the memory, not the place in the cache. */
+  refs = 0
   /** Used since reclaim last looked. */
   referenced = false
   uptodateBlocks = 0

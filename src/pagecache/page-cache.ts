@@ -61,6 +61,7 @@ export class PageCache implements CacheTotals {
       f.locked = false
       f.writeback = false
       f.pins = 0
+      f.refs = 0
       f.edgesOnly = false
       this.#ledger.pagesAllocated += f.pages
     }
@@ -87,16 +88,16 @@ export class PageCache implements CacheTotals {
     f.newer = null
   }
 
-  /** Free the memory of a folio that is in no address space. A pinned one is freed by its last unpin. */
+  /** Free the memory of a folio that is in no address space. One that is pinned or read is freed by who lets go last. */
   release(f: Folio): void {
     this.disown(f)
     f.locked = false
-    if (f.pins === 0) this.#pages.release(f)
+    if (f.pins === 0 && f.refs === 0) this.#pages.release(f)
   }
 
   /** May reclaim take this folio? */
   evictable(f: Folio): boolean {
-    return f.home !== null && !f.locked && !f.writeback && f.pins === 0 && !f.dirty && !hasPte(f, PTE_WRITE | PTE_DIRTY)
+    return f.home !== null && !f.locked && !f.writeback && f.pins === 0 && f.refs === 0 && !f.dirty && !hasPte(f, PTE_WRITE | PTE_DIRTY)
   }
 
   /** Evict until `pages` pages were freed or nothing is left to evict. @returns the pages freed */

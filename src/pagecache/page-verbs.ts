@@ -7,7 +7,7 @@
  */
 import type { ChoiceKind, Choices } from '../kernel/choices.ts'
 import type { Errno } from '../kernel/errno.ts'
-import { type Kernel, raise } from '../kernel/kernel.ts'
+import { type Kernel, type Op, raise } from '../kernel/kernel.ts'
 import type { Ledger } from '../kernel/ledger.ts'
 import type { Lock, RwLock } from '../kernel/lock.ts'
 import { straight } from '../kernel/choices.ts'
@@ -25,6 +25,9 @@ export class PageVerbs {
   readonly now: () => number
   /** Nothing fails and nobody else runs: plain halves may be used. */
   readonly plain: boolean
+  /** Others run in between: every lock is a point where they may, and plain halves that take one say "not now". */
+  readonly scheduled: boolean
+  readonly #steps = new Map<string, Op>()
 
   constructor(cache: PageCache, ledger: Ledger, choices: Choices, now: () => number) {
     this.cache = cache
@@ -32,6 +35,7 @@ export class PageVerbs {
     this.choices = choices
     this.now = now
     this.plain = choices === straight
+    this.scheduled = choices.scheduled === true
   }
 
   // --- decisions -----------------------------------------------------------------------------------------------
@@ -48,20 +52,28 @@ export class PageVerbs {
 
   /** A point where a scheduler may let somebody else run; nothing on the straight run. */
   *step(label: string): Kernel<void> {
-    if (!this.plain) yield { label, ready: () => true }
+    if (this.scheduled) yield this.stepOp(label)
+  }
+
+  /** The op of a step with this label; one a label. */
+  protected stepOp(label: string): Op {
+    let op = this.#steps.get(label)
+    if (op === undefined) this.#steps.set(label, (op = { label, ready: () => true }))
+    return op
   }
 
   // --- locks ---------------------------------------------------------------------------------------------------
 
   /** Take an exclusive lock, waiting for it if need be. */
   *acquire(lock: Lock | RwLock): Kernel<void> {
+    if (this.scheduled) yield lock.free
     while (!lock.tryLock()) yield lock.free
     this.ledger.locks++
   }
 
   /** Take a lock if it is free now. */
   tryAcquire(lock: Lock | RwLock): boolean {
-    if (!lock.tryLock()) return false
+    if (this.scheduled || !lock.tryLock()) return false
     this.ledger.locks++
     return true
   }
@@ -71,6 +83,7 @@ export class PageVerbs {
   }
 
   *acquireShared(lock: RwLock): Kernel<void> {
+    if (this.scheduled) yield lock.shareable
     while (!lock.tryLockShared()) yield lock.shareable
     this.ledger.locks++
   }
@@ -93,6 +106,7 @@ export class PageVerbs {
 
   /** The folio of a page, locked, if that needs no waiting; else null. `stable`: not one under writeback. */
   tryFolio(space: AddressSpace, index: number, stable: boolean): Folio | null {
+    if (this.scheduled) return null
     const f = space.find(index)
     if (f === null || f.locked || (stable && f.writeback)) return null
     f.locked = true
@@ -177,13 +191,14 @@ export class PageVerbs {
 
   /** Lock a folio if it is free and still cached there. */
   tryLock(f: Folio, space: AddressSpace): boolean {
-    if (f.locked || f.home !== space) return false
+    if (this.scheduled || f.locked || f.home !== space) return false
     f.locked = true
     this.ledger.locks++
     return true
   }
 
   *lockFolio(f: Folio): Kernel<void> {
+    if (this.scheduled) yield f.lockOp
     while (f.locked) yield f.lockOp
     f.locked = true
     this.ledger.locks++
@@ -208,7 +223,18 @@ export class PageVerbs {
   /** The last unpin of a folio that left the cache frees it. */
   unpin(f: Folio): void {
     f.pins--
-    if (f.pins === 0 && f.home === null) this.cache.release(f)
+    if (f.pins === 0 && f.refs === 0 && f.home === null) this.cache.release(f)
+  }
+
+  /** Keep the memory of a folio while its bytes are read without its lock (folio_try_get). It may leave the cache. */
+  refer(f: Folio): void {
+    f.refs++
+  }
+
+  /** The last reference to a folio that left the cache frees it (folio_put). */
+  unrefer(f: Folio): void {
+    f.refs--
+    if (f.pins === 0 && f.refs === 0 && f.home === null) this.cache.release(f)
   }
 
   // --- bits ----------------------------------------------------------------------------------------------------
