@@ -8,6 +8,7 @@
  *
  * Memory is held in chunks of 64 KiB, allocated at their first write.
  */
+import type { Restore } from '../kernel/checkpoint.ts'
 import type { Completion } from '../kernel/completion.ts'
 import { SECTOR } from '../kernel/units.ts'
 import type { Bio } from './bio.ts'
@@ -76,6 +77,16 @@ export class MemoryDevice implements BlockDevice {
     other.chunks = new Map(this.chunks)
     this.token = {}
     return other
+  }
+
+  /** Costs no copy; the first write to a chunk after it copies the chunk. */
+  checkpoint(): Restore {
+    const chunks = new Map(this.chunks)
+    this.token = {}
+    return () => {
+      this.chunks = new Map(chunks)
+      this.token = {}
+    }
   }
 
   submit(bio: Bio): void {

@@ -15,6 +15,7 @@
  */
 import { Bio, submitAndWait } from '../block/bio.ts'
 import type { BlockDevice } from '../block/device.ts'
+import type { Restore } from '../kernel/checkpoint.ts'
 import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
 import { Ledger } from '../kernel/ledger.ts'
 import { PageVec } from '../kernel/page-vec.ts'
@@ -68,6 +69,20 @@ export class BufferCache {
   /** Blocks that a flush would write. */
   get dirtyBlocks(): number {
     return this.#dirty.size
+  }
+
+  checkpoint(): Restore {
+    const saved = [...this.#bufs.values()].map((buf) => ({ buf, data: Buffer.from(buf.data), dirty: buf.dirty }))
+    return () => {
+      this.#bufs.clear()
+      this.#dirty.clear()
+      for (const { buf, data, dirty } of saved) {
+        data.copy(buf.data)
+        buf.dirty = dirty
+        this.#bufs.set(buf.nr, buf)
+        if (dirty) this.#dirty.add(buf)
+      }
+    }
   }
 
   /** The buffer if it is in core. Plain. */

@@ -8,6 +8,7 @@
  * are one; (4) `seq` grows at every change, so a mapping that was answered before is known to be stale (the validity
  * cookie of commit 304a68b9c63b); (5) a hole is the absence of an extent.
  */
+import type { Restore } from '../kernel/checkpoint.ts'
 import type { BlockNr } from '../kernel/units.ts'
 
 /** State of the blocks of an extent. HOLE is an answer, never a member of the map. */
@@ -56,6 +57,19 @@ export class ExtentMap {
   get end(): number {
     const last = this.#list.at(-1)
     return last === undefined ? 0 : last.lblk + last.n
+  }
+
+  checkpoint(): Restore {
+    const { seq, delayedBlocks, delayedExtents, realBlocks } = this
+    const list = this.#list.map((e) => ({ ...e }))
+    return () => {
+      this.seq = seq
+      this.delayedBlocks = delayedBlocks
+      this.delayedExtents = delayedExtents
+      this.realBlocks = realBlocks
+      this.#list = list.map((e) => ({ ...e }))
+      this.#hint = 0
+    }
   }
 
   /** Index of the first extent that ends after `lblk`. */

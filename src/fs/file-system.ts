@@ -14,6 +14,7 @@
  */
 import { submitAndWait, Bio } from '../block/bio.ts'
 import type { BlockDevice } from '../block/device.ts'
+import { type Restore, restoreAll } from '../kernel/checkpoint.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
 import { PageVec } from '../kernel/page-vec.ts'
@@ -22,7 +23,7 @@ import { DELALLOC, type Extent, HOLE, isReal, MAPPED, UNWRITTEN } from './extent
 import type { Format } from './format.ts'
 import { Inode } from './inode.ts'
 import type { Mapping } from './mapping.ts'
-import { Space } from './space.ts'
+import { Space, type SpaceError } from './space.ts'
 import type { AnyStrategy } from './strategy.ts'
 import type { Verbs } from './verbs.ts'
 import { writeBack, writeSomeBack } from './writeback.ts'
@@ -95,6 +96,19 @@ export class FileSystem {
     return [...this.inodes.values()].sort((a, b) => a.ino - b.ino)
   }
 
+  /** Inodes in core, space, format and lost blocks. The page cache and the device have their own. */
+  checkpoint(): Restore {
+    const { lostBlocks } = this
+    const inodes = [...this.inodes]
+    const restore = restoreAll([this.space, this.format, ...this.inodes.values()].map((part) => part.checkpoint()))
+    return () => {
+      this.lostBlocks = lostBlocks
+      this.inodes.clear()
+      for (const [ino, inode] of inodes) this.inodes.set(ino, inode)
+      restore()
+    }
+  }
+
   // --- throttling --------------------------------------------------------------------------------------------------
 
   /** More is dirty than may be: a writer must write back before he goes on. */
@@ -146,7 +160,7 @@ export class FileSystem {
    * Count `n` data blocks, and the map blocks that they may need as one extent ending at block `end`, for this mapping.
    * Raises ENOSPC with nothing counted.
    */
-  *reserve(k: Verbs, inode: Inode, m: Mapping, n: number, end: number): Kernel<void, 'ENOSPC'> {
+  *reserve(k: Verbs, inode: Inode, m: Mapping, n: number, end: number): Kernel<void, SpaceError> {
     const map = Math.max(0, this.format.owedAfter(inode, m.reserved + n, end) - inode.owed - m.reservedMap)
     if (k.fault('ENOSPC.reserve') || this.space.available < n + map) return yield* raise('ENOSPC', 'ENOSPC.reserve')
     m.reserved += n
@@ -204,7 +218,7 @@ export class FileSystem {
    */
   *allocate(
     k: Verbs, inode: Inode, m: Mapping | null, lblk: number, n: number, state: typeof MAPPED | typeof UNWRITTEN,
-  ): Kernel<number, 'ENOSPC' | 'EIO'> {
+  ): Kernel<number, SpaceError | 'EIO'> {
     if (k.fault('ENOSPC.allocate') || this.space.available < 1) return yield* raise('ENOSPC', 'ENOSPC.allocate')
     const mapped = yield* this.format.growMap(inode, lblk, n)
     // One extent more may make the delayed ones of this file owe more.

@@ -15,6 +15,7 @@
  *   accept. Between syncs the image may be behind.
  * - Deterministic: the same calls give the same blocks.
  */
+import type { Checkpointable } from '../kernel/checkpoint.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { BlockNr } from '../kernel/units.ts'
 import type { Inode } from './inode.ts'
@@ -51,7 +52,7 @@ export interface FormatFacts {
 }
 
 /** A mounted file-system format. */
-export interface Format extends FormatFacts {
+export interface Format extends FormatFacts, Checkpointable {
   // --- space ---------------------------------------------------------------------------------------------------
   /** Free blocks by the counters; O(1). */
   readonly freeBlocks: number

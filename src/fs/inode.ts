@@ -7,6 +7,7 @@
  * Lock order, outer to inner: `rwsem` (write, truncate) > `invalidateLock` (exclusive: truncate, punch; shared: fault,
  * readahead) > folio lock, ascending index > `mapLock` (extent map; XFS ILOCK, ext4 i_data_sem).
  */
+import { type Checkpointable, type Restore, restoreAll } from '../kernel/checkpoint.ts'
 import { Lock, RwLock } from '../kernel/lock.ts'
 import type { AddressSpace } from '../pagecache/address-space.ts'
 import { ExtentMap } from './extent-map.ts'
@@ -50,7 +51,7 @@ export class Inode {
   pages: AddressSpace | null = null
 
   /** Format's own: what it needs to write this inode back (flags, generation, map blocks, directory index). */
-  format: unknown = null
+  format: Checkpointable | null = null
 
   constructor(ino: number, mode: number) {
     this.ino = ino
@@ -58,6 +59,18 @@ export class Inode {
     this.rwsem = new RwLock(`inode ${ino} rwsem`)
     this.invalidateLock = new RwLock(`inode ${ino} invalidate lock`)
     this.mapLock = new Lock(`inode ${ino} map lock`)
+  }
+
+  checkpoint(): Restore {
+    const { mode, uid, gid, nlink, atime, mtime, ctime, size, diskSize, dirty, holders, symlink, owed } = this
+    const { mapLoaded, pages, format } = this
+    const parts = [this.map, this.rwsem, this.invalidateLock, this.mapLock, pages, format]
+    const restore = restoreAll(parts.flatMap((part) => (part === null ? [] : [part.checkpoint()])))
+    return () => {
+      Object.assign(this, { mode, uid, gid, nlink, atime, mtime, ctime, size, diskSize, dirty, holders, symlink, owed })
+      Object.assign(this, { mapLoaded, pages, format })
+      restore()
+    }
   }
 
   get isFile(): boolean {

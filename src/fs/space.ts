@@ -4,7 +4,11 @@
  * `reserved` is the sum of three things that invariant I2 counts again from their owners: delayed blocks of all inodes, map
  * blocks owed for them, and what operations in flight hold in their mappings.
  */
+import type { Restore } from '../kernel/checkpoint.ts'
 import type { Format } from './format.ts'
+
+/** What a service that takes space may raise: the disk has no room, or the owner of the file may have no more of it. */
+export type SpaceError = 'ENOSPC' | 'EDQUOT'
 
 /** The counters of one mount, in blocks. */
 export class Space {
@@ -13,6 +17,13 @@ export class Space {
 
   constructor(format: Format) {
     this.#format = format
+  }
+
+  checkpoint(): Restore {
+    const { reserved } = this
+    return () => {
+      this.reserved = reserved
+    }
   }
 
   get free(): number {

@@ -4,6 +4,7 @@
  * Rules: a lock is taken through `acquire` of the verbs, which count it; a plain `tryLock` never waits. Release by who
  * holds it; releasing a free lock is a bug and throws.
  */
+import type { Restore } from './checkpoint.ts'
 import type { Op } from './kernel.ts'
 
 /** An exclusive lock. */
@@ -26,6 +27,13 @@ export class Lock {
   unlock(): void {
     if (!this.held) throw new Error(`${this.free.label}: unlock of a free lock`)
     this.held = false
+  }
+
+  checkpoint(): Restore {
+    const { held } = this
+    return () => {
+      this.held = held
+    }
   }
 }
 
@@ -63,5 +71,13 @@ export class RwLock {
   unlockShared(): void {
     if (this.shared === 0) throw new Error(`${this.shareable.label}: unlock of a lock that nobody shares`)
     this.shared--
+  }
+
+  checkpoint(): Restore {
+    const { exclusive, shared } = this
+    return () => {
+      this.exclusive = exclusive
+      this.shared = shared
+    }
   }
 }

@@ -9,6 +9,7 @@
  * Writeback errors are kept as lib/errseq.c does: every open file that existed at the error, or was opened before
  * anybody saw it, gets it once (claim I25).
  */
+import type { Restore } from '../kernel/checkpoint.ts'
 import type { Errno } from '../kernel/errno.ts'
 import type { Folio } from './folio.ts'
 
@@ -190,6 +191,36 @@ export class AddressSpace {
     f.dirtySlot = -1
   }
 
+  checkpoint(): Restore {
+    const { folios, pages, writablePtes } = this
+    const dirty = this.dirty.slice()
+    const errors = this.errors.checkpoint()
+    const [only, root, height] = [this.#only, this.#root, this.#height]
+    const nodes: { n: Node; slots: Node['slots']; count: number }[] = []
+    const save = (n: Node, level: number): void => {
+      nodes.push({ n, slots: n.slots.slice(), count: n.count })
+      if (level > 0) for (const s of n.slots) if (s !== null) save(s as Node, level - 1)
+    }
+    if (root !== null) save(root, height - 1)
+    return () => {
+      this.folios = folios
+      this.pages = pages
+      this.writablePtes = writablePtes
+      this.dirty.length = 0
+      for (const f of dirty) this.dirty.push(f)
+      errors()
+      this.#only = only
+      this.#root = root
+      this.#height = height
+      this.#leaf = null
+      this.#leafNumber = -1
+      for (const { n, slots, count } of nodes) {
+        for (let i = 0; i < FAN; i++) n.slots[i] = slots[i]!
+        n.count = count
+      }
+    }
+  }
+
   /** The folios that hold pages of [first, last], in order. */
   inRange(first: number, last: number): Folio[] {
     const out: Folio[] = []
@@ -229,6 +260,15 @@ export class ErrorSequence {
     if (this.#seen) this.#counter++
     this.#seen = false
     this.#errno = errno
+  }
+
+  checkpoint(): Restore {
+    const [counter, errno, seen] = [this.#counter, this.#errno, this.#seen]
+    return () => {
+      this.#counter = counter
+      this.#errno = errno
+      this.#seen = seen
+    }
   }
 
   /** What a newly opened file starts from: an error that nobody has seen is still to be reported to it. */

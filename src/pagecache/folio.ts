@@ -12,6 +12,7 @@
  * Rules: who holds the lock may change the bits; a reader of UPTODATE blocks takes no lock; DIRTY only under the lock or
  * by the owner of a writable PTE; a folio under writeback keeps its place in the cache.
  */
+import type { Restore } from '../kernel/checkpoint.ts'
 import type { Op } from '../kernel/kernel.ts'
 import { PAGE, PAGE_SHIFT } from '../kernel/units.ts'
 import type { AddressSpace } from './address-space.ts'
@@ -55,6 +56,21 @@ export class Slab {
   constructor(number: number, blockShift: number) {
     this.number = number
     this.state = new Uint8Array((Slab.PAGES * PAGE) >>> blockShift)
+  }
+
+  /** The bytes of free pages are nobody's and are not kept. */
+  checkpoint(): Restore {
+    const [state, pte, freeOrder] = [this.state.slice(), this.pte.slice(), this.freeOrder.slice()]
+    const slots = this.slots.flatMap((f) => (f === null ? [] : [{ f, restore: f.checkpoint() }]))
+    const guards = this.guards?.checkpoint()
+    return () => {
+      this.state.set(state)
+      this.pte.set(pte)
+      this.freeOrder.set(freeOrder)
+      for (const { restore } of slots) restore()
+      if (guards === undefined) this.guards = null
+      else guards()
+    }
   }
 }
 
@@ -105,6 +121,33 @@ export class Folio {
     this.blockShift = blockShift
     this.lockOp = { label: `folio lock at page ${page} of slab ${slab.number}`, ready: () => !this.locked }
     this.writebackOp = { label: `writeback of page ${page} of slab ${slab.number}`, ready: () => !this.writeback }
+  }
+
+  /** The bytes are kept for a folio in use; the bits are the slab's. */
+  checkpoint(): Restore {
+    const { order, generation, home, index, locked, writeback, pins, refs, referenced } = this
+    const { uptodateBlocks, dirtyBlocks, dirtySlot, older, newer, edgesOnly, old } = this
+    const used = home !== null || locked || pins > 0 || refs > 0
+    const bytes = used ? Buffer.from(this.slab.bytes.subarray(this.base, this.base + this.size)) : null
+    return () => {
+      this.order = order
+      this.generation = generation
+      this.home = home
+      this.index = index
+      this.locked = locked
+      this.writeback = writeback
+      this.pins = pins
+      this.refs = refs
+      this.referenced = referenced
+      this.uptodateBlocks = uptodateBlocks
+      this.dirtyBlocks = dirtyBlocks
+      this.dirtySlot = dirtySlot
+      this.older = older
+      this.newer = newer
+      this.edgesOnly = edgesOnly
+      this.old = old
+      if (bytes !== null) bytes.copy(this.slab.bytes, this.base)
+    }
   }
 
   get pages(): number {

@@ -6,6 +6,7 @@
  * become untrue because the run was merged; `Slab.freeOrder` is the truth and each entry is checked when it is popped.
  * As mm/page_alloc.c, without zones.
  */
+import type { Restore } from '../kernel/checkpoint.ts'
 import { MAX_FOLIO_ORDER } from '../kernel/units.ts'
 import { Folio, Slab } from './folio.ts'
 
@@ -65,6 +66,23 @@ export class PageAllocator {
       order++
     }
     this.#push(this.#slot(f.slab, page), order)
+  }
+
+  /** A slot that is made later stays, and is free again. */
+  checkpoint(): Restore {
+    const { used } = this
+    const free = this.#free.map((stack) => stack.slice())
+    const slabs = this.#slabs.map((slab) => slab.checkpoint())
+    return () => {
+      this.used = used
+      this.#slabs.length = slabs.length
+      for (const restore of slabs) restore()
+      for (let order = 0; order < free.length; order++) {
+        const [stack, saved] = [this.#free[order]!, free[order]!]
+        stack.length = saved.length
+        for (let i = 0; i < saved.length; i++) stack[i] = saved[i]!
+      }
+    }
   }
 
   #pop(order: number): Folio | null {

@@ -6,6 +6,7 @@
  * oldest first, and gives a folio that was used since a second chance (mm/vmscan.c, in its oldest form). It never waits
  * and never writes: whoever dirties pages is throttled before he takes a lock (fs/perform-write.ts).
  */
+import type { Restore } from '../kernel/checkpoint.ts'
 import type { Ledger } from '../kernel/ledger.ts'
 import { AddressSpace, type CacheTotals } from './address-space.ts'
 import { type Folio, PTE_DIRTY, PTE_WRITE } from './folio.ts'
@@ -66,6 +67,17 @@ export class PageCache implements CacheTotals {
       this.#ledger.pagesAllocated += f.pages
     }
     return f
+  }
+
+  checkpoint(): Restore {
+    const { dirtyPages } = this
+    const [oldest, newest, pages] = [this.#oldest, this.#newest, this.#pages.checkpoint()]
+    return () => {
+      this.dirtyPages = dirtyPages
+      this.#oldest = oldest
+      this.#newest = newest
+      pages()
+    }
   }
 
   /** Put a cached folio on the list as the newest. */

@@ -8,6 +8,7 @@
  * Source of the wish: "perhaps even allow us to generate checksums during copy-in" (Chinner, seed 002).
  */
 import { crcT10 } from '../block/t10.ts'
+import type { Restore } from '../kernel/checkpoint.ts'
 import { SECTOR } from '../kernel/units.ts'
 
 /** The guards of one slab, a sector each. */
@@ -34,6 +35,14 @@ export class SectorGuards {
   /** The bytes [start, start + n) of the slab may change from now on. */
   forget(start: number, n: number): void {
     this.#known.fill(0, Math.floor(start / SECTOR), Math.ceil((start + n) / SECTOR))
+  }
+
+  checkpoint(): Restore {
+    const [guards, known] = [this.#guards.slice(), this.#known.slice()]
+    return () => {
+      this.#guards.set(guards)
+      this.#known.set(known)
+    }
   }
 
   /** Guard of the sector that starts at `start`, or null if it was not taken at copy-in. */

@@ -8,13 +8,14 @@
  * Blocks owned always suffice for the map in core, with one exception: splitting an extent without `grow` (a punch, a
  * partial conversion) may need one more block of an ExtentTree. `owed` counts it, and `fit` places it.
  */
+import type { Checkpointable } from '../../kernel/checkpoint.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
 import type { Extent, ExtentMap } from '../extent-map.ts'
 import type { Volume } from './groups.ts'
 
 /** The on-disk side of one inode's map. */
-export interface DiskMap {
+export interface DiskMap extends Checkpointable {
   readonly kind: 'blocks' | 'extents'
   /** Blocks that the map occupies. */
   readonly owned: number

@@ -11,6 +11,7 @@
  *   tree of it.
  * - Orphans are kept in core only, as the kernel does without a journal.
  */
+import type { Restore } from '../../kernel/checkpoint.ts'
 import { type Kernel, raise } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
 import { type Extent, HOLE, isReal, MAPPED } from '../extent-map.ts'
@@ -54,6 +55,16 @@ export class ExtFormat implements Format {
     this.metadataBlocks = volume.metadataBlocks
     this.overheadBlocks = volume.metadataBlocks
     this.maxBytes = maxFileBytes(volume, this.hasUnwritten)
+  }
+
+  checkpoint(): Restore {
+    const orphans = [...this.#orphans]
+    const volume = this.volume.checkpoint()
+    return () => {
+      volume()
+      this.#orphans.clear()
+      for (const ino of orphans) this.#orphans.add(ino)
+    }
   }
 
   // --- space -------------------------------------------------------------------------------------------------------

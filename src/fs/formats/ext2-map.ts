@@ -9,6 +9,7 @@
  *
  * Source: fs/ext2/inode.c (ext2_block_to_path), fs/ext4/indirect.c.
  */
+import type { Restore } from '../../kernel/checkpoint.ts'
 import { type Kernel, raise } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
 import { type Extent, type ExtentMap, HOLE, isReal, MAPPED, UNWRITTEN } from '../extent-map.ts'
@@ -58,6 +59,15 @@ export class BlockMap implements DiskMap {
   }
 
   // --- reading -----------------------------------------------------------------------------------------------------
+
+  checkpoint(): Restore {
+    const [blocks, grownTo] = [[...this.#blocks], this.#grownTo]
+    return () => {
+      this.#blocks.clear()
+      for (const [key, nr] of blocks) this.#blocks.set(key, nr)
+      this.#grownTo = grownTo
+    }
+  }
 
   *load(v: Volume, root: Buffer): Kernel<Extent[], 'EIO'> {
     const out: Extent[] = []

@@ -12,6 +12,7 @@
  *
  * Source: fs/ext4/ext4_extents.h, fs/ext4/extents.c; Documentation/filesystems/ext4/ifork.rst.
  */
+import type { Restore } from '../../kernel/checkpoint.ts'
 import { attempt, type Kernel, raise } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
 import { type Extent, type ExtentMap, isReal, MAPPED, UNWRITTEN } from '../extent-map.ts'
@@ -78,6 +79,13 @@ export class ExtentTree implements DiskMap {
   }
   blocks(): BlockNr[] {
     return this.#levels.flat()
+  }
+
+  checkpoint(): Restore {
+    const levels = this.#levels.map((level) => level.slice())
+    return () => {
+      this.#levels = levels.map((level) => level.slice())
+    }
   }
 
   get #leaves(): number {

@@ -11,6 +11,7 @@
  * No step between a look at a bitmap and its change waits.
  */
 import { Bio, submitAndWait } from '../../block/bio.ts'
+import type { Restore } from '../../kernel/checkpoint.ts'
 import { attempt, type Kernel, raise } from '../../kernel/kernel.ts'
 import { PageVec } from '../../kernel/page-vec.ts'
 import type { BlockNr } from '../../kernel/units.ts'
@@ -56,6 +57,21 @@ export class Volume {
     for (let g = 0; g < geo.groupCount; g++) {
       this.freeBlocks += this.#count(g, 'freeBlocks')
       this.freeInodes += this.#count(g, 'freeInodes')
+    }
+  }
+
+  checkpoint(): Restore {
+    const { freeBlocks, freeInodes } = this
+    const [sb, descs, longest, dirty] = [Buffer.from(this.sb), Buffer.from(this.descs), this.#longest.slice(), this.#dirty]
+    const cache = this.cache.checkpoint()
+    return () => {
+      sb.copy(this.sb)
+      descs.copy(this.descs)
+      this.#longest.set(longest)
+      this.#dirty = dirty
+      this.freeBlocks = freeBlocks
+      this.freeInodes = freeInodes
+      cache()
     }
   }
 

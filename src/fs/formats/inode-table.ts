@@ -8,6 +8,7 @@
  *
  * Source: struct ext4_inode in fs/ext4/ext4.h; Documentation/filesystems/ext4/inodes.rst.
  */
+import type { Restore } from '../../kernel/checkpoint.ts'
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../inode.ts'
 import type { DirIndex } from './dirents.ts'
 import type { DiskMap } from './disk-map.ts'
@@ -47,6 +48,20 @@ export class ExtInode {
 
   constructor(raw: Buffer) {
     this.raw = raw
+  }
+
+  checkpoint(): Restore {
+    const { disk, storedSeq } = this
+    const raw = Buffer.from(this.raw)
+    const restoreDisk = disk?.checkpoint()
+    return () => {
+      raw.copy(this.raw)
+      this.disk = disk
+      this.storedSeq = storedSeq
+      // Read again at the next use.
+      this.index = null
+      restoreDisk?.()
+    }
   }
 
   get flags(): number {
