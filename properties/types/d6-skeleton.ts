@@ -3,13 +3,14 @@
  * shaped like the design. It is compiled, not run; the design itself comes with its own claims.
  */
 import { HOLE } from '../../src/fs/extent-map.ts'
+import type { SpaceError } from '../../src/fs/space.ts'
 import type { Strategy } from '../../src/fs/strategy.ts'
 import { getBlockDesign } from '../../src/strategies/get-block.ts'
 import { getMappedFolio } from '../../src/strategies/per-block.ts'
 import { BLOCK_DELAY } from '../../src/pagecache/folio.ts'
 
 /** Reserve one block and record it as delayed, under the folio lock; near a full disk fall back to get-block. */
-export const delallocPerBlock: Strategy<'ENOSPC' | 'EIO' | 'ENOMEM', never> = {
+export const delallocPerBlock: Strategy<SpaceError | 'EIO' | 'ENOMEM', never> = {
   ...getBlockDesign('ext4'),
   name: 'delalloc-per-block',
   summary: 'one reservation and one delayed block at a time, under the folio lock',

@@ -14,6 +14,7 @@ import { PAGE } from '../kernel/units.ts'
 import { type Extent, HOLE, DELALLOC, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import type { SpaceError } from './space.ts'
 import { holdSplits, releaseSplits } from './splits.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -34,7 +35,7 @@ export const canWriteDirect = (k: Verbs, fs: FileSystem, inode: Inode, pos: numb
  */
 export function* writeDirect(
   k: Verbs, fs: FileSystem, inode: Inode, pos: number, bytes: Buffer,
-): Kernel<number, 'ENOSPC' | 'EIO'> {
+): Kernel<number, SpaceError | 'EIO'> {
   yield* fs.writeBack(k, inode, pos, pos + bytes.length)
   yield* invalidateRange(k, inode, pos, pos + bytes.length)
   const block = fs.blockSize
@@ -57,7 +58,7 @@ export function* writeDirect(
 /** One extent: place, write, convert. @returns bytes */
 function* writeExtent(
   k: Verbs, fs: FileSystem, inode: Inode, pos: number, bytes: Buffer, from: number, e: Extent,
-): Kernel<number, 'ENOSPC' | 'EIO'> {
+): Kernel<number, SpaceError | 'EIO'> {
   const block = fs.blockSize
   const lblk = pos / block
   yield* k.acquire(inode.mapLock)

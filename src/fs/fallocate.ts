@@ -11,6 +11,7 @@ import { UPTODATE } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, MAPPED, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import type { SpaceError } from './space.ts'
 import { releaseSplits, splitsRoom } from './splits.ts'
 import { dropPages, punchBlocks, zeroPartial } from './truncate.ts'
 import type { Verbs } from './verbs.ts'
@@ -18,7 +19,7 @@ import type { Verbs } from './verbs.ts'
 /** What fallocate is to do. `punch` keeps the size always. */
 export type FallocateMode = 'allocate' | 'keep-size' | 'punch' | 'zero' | 'zero-keep-size'
 
-type FallocateError = 'ENOSPC' | 'EIO' | 'ENOMEM' | 'EOPNOTSUPP' | 'EFBIG'
+type FallocateError = SpaceError | 'EIO' | 'ENOMEM' | 'EOPNOTSUPP' | 'EFBIG'
 
 /** Change [pos, pos + len) bytes of a file. The caller holds the inode lock and checked that pos >= 0, len > 0. */
 export function* fallocate(
@@ -76,7 +77,7 @@ function* zeroRange(
 /** Place unwritten blocks under every hole. What was placed before an ENOSPC stays, as in the kernel. */
 function* allocateRange(
   k: Verbs, fs: FileSystem, inode: Inode, pos: number, len: number,
-): Kernel<void, 'ENOSPC' | 'EIO'> {
+): Kernel<void, SpaceError | 'EIO'> {
   const block = fs.blockSize
   const to = Math.ceil((pos + len) / block)
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }

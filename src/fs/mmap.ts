@@ -17,10 +17,11 @@ import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 import { Mapping } from './mapping.ts'
 import { fillFolio } from './read.ts'
+import type { SpaceError } from './space.ts'
 import { COPY_STEP, type Verbs } from './verbs.ts'
 
 /** What a fault may end in; EFAULT stands for SIGBUS: past the end of the file. */
-export type FaultError = 'EFAULT' | 'EIO' | 'ENOMEM' | 'ENOSPC'
+export type FaultError = 'EFAULT' | 'EIO' | 'ENOMEM' | SpaceError
 
 /** Handle a fault at byte `pos`. @returns the folio, mapped as asked for */
 export function* fault(k: Verbs, fs: FileSystem, inode: Inode, pos: number, write: boolean): Kernel<Folio, FaultError> {
@@ -44,7 +45,7 @@ export function* fault(k: Verbs, fs: FileSystem, inode: Inode, pos: number, writ
 }
 
 /** page_mkwrite of the page at `off` in a locked folio: space below every block inside i_size, then dirty. */
-function* makeWritable(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off: number): Kernel<void, 'ENOSPC' | 'ENOMEM'> {
+function* makeWritable(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off: number): Kernel<void, SpaceError | 'ENOMEM'> {
   const block = fs.blockSize
   const bytes = Math.min(PAGE, roundUp(k.size(inode) - f.pos - off, block))
   if (fs.strategy.claims.mmapHole === 'fault') {

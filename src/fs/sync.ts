@@ -10,12 +10,13 @@ import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 import type { OpenFile } from './open-file.ts'
+import type { SpaceError } from './space.ts'
 import { punchBlocks } from './truncate.ts'
 import type { Verbs } from './verbs.ts'
 import { writeBack } from './writeback.ts'
 
 /** fsync(2) of a file or directory. Raises the first error since this file last asked. */
-export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = Infinity): Kernel<void, 'EIO' | 'ENOSPC'> {
+export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = Infinity): Kernel<void, 'EIO' | SpaceError> {
   const { inode } = file
   if (inode.isFile) yield* writeBack(k, fs, inode, from, to)
   const metadata = yield* attempt(() => syncMetadata(k, fs, inode))

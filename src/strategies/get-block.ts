@@ -13,6 +13,7 @@
  */
 import { UNWRITTEN, MAPPED } from '../fs/extent-map.ts'
 import { punchMade } from '../fs/settle.ts'
+import type { SpaceError } from '../fs/space.ts'
 import type { Strategy } from '../fs/strategy.ts'
 import { BLOCK_MAPPED, BLOCK_UNWRITTEN } from '../pagecache/folio.ts'
 import { getMappedFolio, giveBack, mappedInFolio } from './per-block.ts'
@@ -21,7 +22,7 @@ import { getMappedFolio, giveBack, mappedInFolio } from './per-block.ts'
  * The design, with one knob of the driver that it models.
  * @param probe `once` looks a block up and creates it; `ext4` probes without and then with create: two look-ups
  */
-export const getBlockDesign = (probe: 'once' | 'ext4'): Strategy<'ENOSPC' | 'EIO', never> => ({
+export const getBlockDesign = (probe: 'once' | 'ext4'): Strategy<SpaceError | 'EIO', never> => ({
   name: 'get-block',
   summary: 'one look-up and one allocation a block, under the folio lock',
   source: 'fs/buffer.c; ext2, ext4 -o nodelalloc',

@@ -16,6 +16,7 @@
  * get_user_pages").
  */
 import type { Mapping } from '../fs/mapping.ts'
+import type { SpaceError } from '../fs/space.ts'
 import type { Strategy } from '../fs/strategy.ts'
 import type { Verbs } from '../fs/verbs.ts'
 import type { Write } from '../fs/write.ts'
@@ -45,7 +46,7 @@ export function* pinOld(k: Verbs, w: Write, m: Mapping, pos: number, n: number):
 }
 
 /** The design. */
-export const invalidateSplice: Strategy<'ENOSPC', 'ENOMEM'> = {
+export const invalidateSplice: Strategy<SpaceError, 'ENOMEM'> = {
   ...reserveCopyAllocate,
   name: 'invalidate-splice',
   summary: 'copy into private folios, record the extents, replace the cached folios at once',

@@ -10,6 +10,7 @@
  * ce534fb05292: "non-atomic ... page cache is repopulated ... could be fixed by a new atomic replace_page_cache_page()".
  * It is here to be compared; its claims say what it does not hold.
  */
+import type { SpaceError } from '../fs/space.ts'
 import type { Strategy } from '../fs/strategy.ts'
 import { raise } from '../kernel/kernel.ts'
 import { PAGE } from '../kernel/units.ts'
@@ -17,7 +18,7 @@ import { invalidateSplice, lockCurrent, pinOld } from './invalidate-splice.ts'
 import { reserveCopyAllocate } from './reserve-copy-allocate.ts'
 
 /** The design. */
-export const invalidateThenAdd: Strategy<'ENOSPC', 'ENOMEM' | 'EBUSY' | 'EIO'> = {
+export const invalidateThenAdd: Strategy<SpaceError, 'ENOMEM' | 'EBUSY' | 'EIO'> = {
   ...invalidateSplice,
   name: 'invalidate-then-add',
   summary: 'copy into private folios, invalidate the cached ones, then insert: with a gap',

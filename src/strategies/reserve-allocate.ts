@@ -14,6 +14,7 @@
  */
 import { HOLE } from '../fs/extent-map.ts'
 import type { Mapping } from '../fs/mapping.ts'
+import type { SpaceError } from '../fs/space.ts'
 import type { Strategy } from '../fs/strategy.ts'
 import type { Verbs } from '../fs/verbs.ts'
 import type { Write } from '../fs/write.ts'
@@ -32,7 +33,7 @@ export const mappedByExtent = (k: Verbs, w: Write, m: Mapping): boolean => {
 }
 
 /** The design. */
-export const reserveAllocate: Strategy<'ENOSPC' | 'ENOMEM', never> = {
+export const reserveAllocate: Strategy<SpaceError | 'ENOMEM', never> = {
   name: 'reserve-allocate',
   summary: 'reserve and record a delayed extent, copy, allocate at writeback',
   source: 'iomap (Hellwig 2016), fs/xfs/xfs_iomap.c',

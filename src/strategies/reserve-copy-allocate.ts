@@ -16,13 +16,14 @@
  * overwritten in place: Nick Piggin's objection. The design says so: Late = ENOMEM, rollback = false.
  */
 import { HOLE } from '../fs/extent-map.ts'
+import type { SpaceError } from '../fs/space.ts'
 import type { Strategy } from '../fs/strategy.ts'
 import { Failure, type Kernel } from '../kernel/kernel.ts'
 import { unitsTouched } from '../kernel/units.ts'
 import { mappedByExtent, reserveAllocate } from './reserve-allocate.ts'
 
 /** The design. */
-export const reserveCopyAllocate: Strategy<'ENOSPC', 'ENOMEM'> = {
+export const reserveCopyAllocate: Strategy<SpaceError, 'ENOMEM'> = {
   name: 'reserve-copy-allocate',
   summary: 'reserve by counter, lock all folios, copy, then record the extents',
   source: 'Chinner and Hellwig, [RFC] new ->perform_write fop, May 2010',
