@@ -6,13 +6,16 @@
  * @type {import('@stryker-mutator/api/core').PartialStrykerOptions}
  */
 export default {
-  mutate: ['src/strategies/**/*.ts', '!src/strategies/index.ts', '!src/strategies/**/*.test.ts', 'src/fs/perform-write.ts'],
+  mutate: [
+    'src/strategies/**/*.ts', '!src/strategies/index.ts', '!src/strategies/**/*.{test,test-util}.ts', 'src/fs/perform-write.ts',
+  ],
   testRunner: 'vitest',
   vitest: { configFile: 'properties/mutation/vitest.config.ts' },
   coverageAnalysis: 'perTest',
   concurrency: Number(process.env['MUTATION_CONCURRENCY'] ?? 1),
-  timeoutMS: 5000,
+  timeoutMS: 3000,
   timeoutFactor: 2,
+  incrementalFile: 'reports/mutation-incremental.json',
   reporters: ['json', 'dots'],
   jsonReporter: { fileName: 'reports/mutation.json' },
   // Its rewriting of tsconfig.json uses an API that TypeScript 7 does not have; ours needs no rewriting.
