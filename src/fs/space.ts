@@ -1,8 +1,8 @@
 /**
  * Space: what may still be promised. free (by the format's counters) - reserved = available, never negative.
  *
- * `reserved` is the sum of three things that invariant I2 counts again from their owners: delayed blocks of all inodes, map
- * blocks owed for them, and what operations in flight hold in their mappings.
+ * `reserved` is the sum of four things that invariant I2 counts again from their owners: delayed blocks of all inodes, map
+ * blocks owed for them, what operations in flight hold in their mappings, and `splits`.
  */
 import type { Restore } from '../kernel/checkpoint.ts'
 import type { Format } from './format.ts'
@@ -13,6 +13,8 @@ export type SpaceError = 'ENOSPC' | 'EDQUOT'
 /** The counters of one mount, in blocks. */
 export class Space {
   reserved = 0
+  /** Part of `reserved`: map blocks held for extents that writeback, direct I/O or a zero range is about to split. */
+  splits = 0
   readonly #format: Format
 
   constructor(format: Format) {
@@ -20,9 +22,10 @@ export class Space {
   }
 
   checkpoint(): Restore {
-    const { reserved } = this
+    const { reserved, splits } = this
     return () => {
       this.reserved = reserved
+      this.splits = splits
     }
   }
 

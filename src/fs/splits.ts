@@ -49,12 +49,14 @@ export const splitsRoom = (fs: FileSystem, inode: Inode, count: number): number 
   const room = Math.max(0, fs.format.owedAfter(inode, 2 * count, 0) - inode.owed)
   if (room > fs.space.available) return null
   fs.space.reserved += room
+  fs.space.splits += room
   return room
 }
 
 /** Let go of what `holdSplits` held. */
 export const releaseSplits = (fs: FileSystem, held: number): void => {
   fs.space.reserved -= held
+  fs.space.splits -= held
 }
 
 /** Make all of the unwritten extent at `lblk` written, as zeros. What fails to be written stays unwritten. */

@@ -17,6 +17,7 @@ import { type Choices, straight } from '../kernel/choices.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { run } from '../kernel/kernel.ts'
 import { Ledger } from '../kernel/ledger.ts'
+import type { MakeFolio } from '../pagecache/page-allocator.ts'
 import { PageCache } from '../pagecache/page-cache.ts'
 import { virtualClock } from '../sim/clock.ts'
 
@@ -51,6 +52,8 @@ export interface MountOptions {
   readonly now?: () => number
   /** Bios carry T10 protection information; default false. */
   readonly protection?: boolean
+  /** How a slot of the page cache is made; default `new Folio`. */
+  readonly makeFolio?: MakeFolio
   /** Default: the verbs as they are. A mutant brings its own. */
   readonly verbs?: new (cache: PageCache, ledger: Ledger, choices: Choices, now: () => number) => Verbs
 }
@@ -94,6 +97,7 @@ export const mount = (device: BlockDevice, options: MountOptions): Either<Refuse
       limitPages: options.limitPages ?? 65536,
       maxFolioOrder: options.maxFolioOrder ?? 9,
       poison: options.poison ?? false,
+      ...(options.makeFolio && { makeFolio: options.makeFolio }),
     },
     ledger,
   )

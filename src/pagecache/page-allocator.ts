@@ -10,6 +10,11 @@ import type { Restore } from '../kernel/checkpoint.ts'
 import { MAX_FOLIO_ORDER } from '../kernel/units.ts'
 import { Folio, Slab } from './folio.ts'
 
+/** How a slot is made. A checker brings folios that note every access. */
+export type MakeFolio = (slab: Slab, page: number, blockShift: number) => Folio
+
+const newFolio: MakeFolio = (slab, page, blockShift) => new Folio(slab, page, blockShift)
+
 /** Memory for folios. */
 export class PageAllocator {
   /** Most pages that may be in use. */
@@ -19,13 +24,15 @@ export class PageAllocator {
   readonly #blockShift: number
   /** Fill pages with 0xDB when they are handed out: whoever shows them shows it. */
   readonly #poison: boolean
+  readonly #make: MakeFolio
   readonly #slabs: Slab[] = []
   readonly #free: Folio[][] = Array.from({ length: MAX_FOLIO_ORDER + 1 }, () => [])
 
-  constructor(limit: number, blockShift: number, poison: boolean) {
+  constructor(limit: number, blockShift: number, poison: boolean, make: MakeFolio = newFolio) {
     this.limit = limit
     this.#blockShift = blockShift
     this.#poison = poison
+    this.#make = make
   }
 
   /** A folio of 2^order pages, or null if the limit would be passed. */
@@ -101,7 +108,7 @@ export class PageAllocator {
   }
 
   #slot(slab: Slab, page: number): Folio {
-    return (slab.slots[page] ??= new Folio(slab, page, this.#blockShift))
+    return (slab.slots[page] ??= this.#make(slab, page, this.#blockShift))
   }
 
   #grow(): Folio {

@@ -10,7 +10,7 @@ import type { Restore } from '../kernel/checkpoint.ts'
 import type { Ledger } from '../kernel/ledger.ts'
 import { AddressSpace, type CacheTotals } from './address-space.ts'
 import { type Folio, PTE_DIRTY, PTE_WRITE } from './folio.ts'
-import { PageAllocator } from './page-allocator.ts'
+import { type MakeFolio, PageAllocator } from './page-allocator.ts'
 
 /** How a cache is made. */
 export interface PageCacheOptions {
@@ -22,6 +22,8 @@ export interface PageCacheOptions {
   readonly maxFolioOrder?: number
   /** Fill fresh pages with 0xDB so that uninitialised memory shows; default false. */
   readonly poison?: boolean
+  /** How a slot is made; default `new Folio`. */
+  readonly makeFolio?: MakeFolio
 }
 
 /** All folios of one mount. */
@@ -37,7 +39,7 @@ export class PageCache implements CacheTotals {
   constructor(options: PageCacheOptions, ledger: Ledger) {
     this.blockShift = Math.log2(options.blockSize)
     this.maxFolioOrder = options.maxFolioOrder ?? 9
-    this.#pages = new PageAllocator(options.limitPages ?? 65536, this.blockShift, options.poison ?? false)
+    this.#pages = new PageAllocator(options.limitPages ?? 65536, this.blockShift, options.poison ?? false, options.makeFolio)
     this.#ledger = ledger
   }
 

@@ -1,0 +1,93 @@
+/**
+ * WorldDevice: the disk of a small world. Data bios wait for the fiber of the device when `holding`; metadata goes through
+ * at once. Every transfer notes the disk, and the memory that the bytes come from or go to.
+ *
+ * Bios of the page cache and of direct I/O are data. What waits may be changed until it is transferred: that is the window in
+ * which an unstable page shows.
+ */
+import type { Bio } from '../../block/bio.ts'
+import type { BlockDevice } from '../../block/device.ts'
+import type { MemoryDevice } from '../../block/memory-device.ts'
+import { fold, hashBytes } from './hash.ts'
+import { OBJECT, type Note } from './objects.ts'
+
+/** The disk of a world. */
+export class WorldDevice implements BlockDevice {
+  readonly name = 'world'
+  readonly size: number
+  readonly inner: MemoryDevice
+  /** Data bios wait. */
+  holding = false
+  /** Data bios on their way, oldest first. */
+  readonly waiting: Bio[] = []
+  /** Digest of what was written since `rewind`. */
+  digest = 0
+  readonly #written = new Map<number, number>()
+  readonly #note: Note
+  readonly #noteMemory: (bytes: Buffer, start: number, len: number) => void
+
+  constructor(inner: MemoryDevice, note: Note, noteMemory: (bytes: Buffer, start: number, len: number) => void) {
+    this.inner = inner
+    this.size = inner.size
+    this.#note = note
+    this.#noteMemory = noteMemory
+  }
+
+  submit(bio: Bio): void {
+    this.#note(OBJECT.queue)
+    if (this.holding && bio.op !== 'flush' && isData(bio)) this.waiting.push(bio)
+    else this.#transfer(bio)
+  }
+
+  /** Transfer and complete the i-th waiting bio. */
+  completeOne(i: number): void {
+    this.#note(OBJECT.queue)
+    this.#transfer(this.waiting.splice(i, 1)[0]!)
+  }
+
+  /** Complete all that waits, in order. */
+  drain(): void {
+    while (this.waiting.length > 0) this.completeOne(0)
+  }
+
+  /** The first state again; the caller restores the bytes. */
+  rewind(): void {
+    this.waiting.length = 0
+    this.#written.clear()
+    this.digest = 0
+  }
+
+  /** Digest of the bios on their way. */
+  queueDigest(): number {
+    let d = this.waiting.length
+    for (const bio of this.waiting) d = fold(d, fold(bio.pos, bio.data.length * 4 + (bio.op === 'write' ? 1 : 0)))
+    return d
+  }
+
+  #transfer(bio: Bio): void {
+    this.#note(OBJECT.disk)
+    bio.data.forEach((bytes, start, len, at) => {
+      this.#noteMemory(bytes, start, len)
+      if (bio.op !== 'write') return
+      for (let done = 0; done < len; done += 1024) this.#wrote(bio.pos + at + done, hashBytes(bytes, start + done, Math.min(1024, len - done)))
+    })
+    this.inner.submit(bio)
+  }
+
+  #wrote(pos: number, hash: number): void {
+    const before = this.#written.get(pos)
+    if (before !== undefined) this.digest = subtract(this.digest, fold(pos, before))
+    this.#written.set(pos, hash)
+    this.digest = add(this.digest, fold(pos, hash))
+  }
+}
+
+const LIMIT = 2 ** 53
+/** Sums of digests modulo 2^53, so that the order of writes to different places does not matter. */
+const add = (a: number, b: number): number => {
+  const gap = LIMIT - a
+  return b >= gap ? b - gap : a + b
+}
+const subtract = (a: number, b: number): number => (a >= b ? a - b : LIMIT - b + a)
+
+const isData = (bio: Bio): boolean => bio.data.vec.some((s) => s.provenance === 'cache')
