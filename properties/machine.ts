@@ -40,6 +40,8 @@ export interface Setting {
   readonly size?: number
   /** Pages of cache; default 4096. */
   readonly limitPages?: number
+  /** Blocks that each user may have, by id; `{}` counts without a limit. Default: no quota. */
+  readonly quota?: Readonly<Record<number, number>>
   /** Never the plain prefix: every write goes through the generator, as it does under a scheduler. */
   readonly waiting?: boolean
 }
@@ -109,6 +111,7 @@ export const mountAs = (
     maxFolioOrder: setting.maxFolioOrder,
     limitPages: setting.limitPages ?? 4096,
     poison: true,
+    ...(setting.quota !== undefined && { quota: setting.quota }),
     ...((choices !== undefined || setting.waiting === true) && { choices: choices ?? { choose: () => 0 } }),
     ...(verbs !== undefined && { verbs }),
   })

@@ -82,7 +82,7 @@ function* writeExtent(
     fs.convert(k, inode, lblk, e.n)
     k.release(inode.mapLock)
   } finally {
-    releaseSplits(fs, held)
+    releaseSplits(fs, inode, held)
   }
   return len
 }

@@ -36,7 +36,7 @@ export function* fallocate(
   try {
     if (mode !== 'allocate' && mode !== 'keep-size') yield* zeroRange(k, fs, inode, mode === 'punch', pos, bytes)
     if (mode !== 'punch') yield* allocateRange(k, fs, inode, pos, len)
-    yield* fs.trimMap(inode)
+    yield* fs.trimMap(k, inode)
     if ((mode === 'allocate' || mode === 'zero') && pos + len > k.size(inode)) {
       k.extended(inode, k.size(inode), pos + len)
       inode.size = pos + len
@@ -71,7 +71,7 @@ function* zeroRange(
   yield* k.acquire(inode.mapLock)
   fs.unconvert(inode, first / block, (last - first) / block)
   k.release(inode.mapLock)
-  releaseSplits(fs, held)
+  releaseSplits(fs, inode, held)
 }
 
 /** Place unwritten blocks under every hole. What was placed before an ENOSPC stays, as in the kernel. */

@@ -3,26 +3,29 @@
  *
  * Services over the extent map and space, each under the caller's map lock:
  *   lookup             what lies below a range                                        plain
- *   reserve/unreserve  count space for a mapping, and give it back                    ENOSPC / plain
+ *   reserve/unreserve  count space for a mapping, and give it back                    ENOSPC, EDQUOT / plain
  *   record             turn reserved space into a delayed extent                      ENOMEM
- *   allocate           place blocks under a hole now (get_block)                      ENOSPC, EIO
+ *   allocate           place blocks under a hole now (get_block)                      ENOSPC, EDQUOT, EIO
  *   realise            place blocks under a delayed extent (writeback)                ENOSPC, EIO
  *   convert            unwritten -> written, after the I/O                            plain
  *   punch              remove blocks or delayed space, give all of it back            cannot fail
  * What a service adds for a write it notes in the write's mapping (`made`, `reserved`). A service that changes the map moves
- * the cookie of the mapping along only if the mapping was not stale already.
+ * the cookie of the mapping along only if the mapping was not stale already. What a service takes or gives back is charged to
+ * the owner of the inode in the same step, where there is a quota.
  */
+import { type Either, left } from 'fp-ts/lib/Either.js'
 import { submitAndWait, Bio } from '../block/bio.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { type Restore, restoreAll } from '../kernel/checkpoint.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
-import { PageVec } from '../kernel/page-vec.ts'
+import { PageVec, type Segment } from '../kernel/page-vec.ts'
 import type { Folio } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, isReal, MAPPED, UNWRITTEN } from './extent-map.ts'
-import type { Format } from './format.ts'
+import type { Format, Run } from './format.ts'
 import { Inode } from './inode.ts'
 import type { Mapping } from './mapping.ts'
+import { blocksOf, type Quota } from './quota.ts'
 import { Space, type SpaceError } from './space.ts'
 import type { AnyStrategy } from './strategy.ts'
 import type { Verbs } from './verbs.ts'
@@ -38,6 +41,8 @@ export interface Mount {
   readonly protection?: boolean
   /** Share of the memory limit that may be dirty before writers are throttled; default 0.4. */
   readonly dirtyRatio?: number
+  /** Block quota, checked (`quotaCheck`) already; default none. */
+  readonly quota?: Quota | null
 }
 
 /** One mounted file system. */
@@ -47,6 +52,8 @@ export class FileSystem {
   readonly verbs: Verbs
   readonly strategy: AnyStrategy
   readonly space: Space
+  /** What owners have and may have; null: nobody counts. */
+  readonly quota: Quota | null
   readonly blockSize: number
   /** Inodes in core by number. Walk it through `cachedInodes`, which sorts. */
   readonly inodes = new Map<number, Inode>()
@@ -65,6 +72,7 @@ export class FileSystem {
     this.verbs = mount.verbs
     this.strategy = mount.strategy
     this.space = new Space(mount.format)
+    this.quota = mount.quota ?? null
     this.blockSize = mount.format.blockSize
     this.protection = mount.protection ?? false
     this.checksumAtCopy = this.protection && mount.strategy.claims.checksumAt === 'copy'
@@ -100,7 +108,8 @@ export class FileSystem {
   checkpoint(): Restore {
     const { lostBlocks } = this
     const inodes = [...this.inodes]
-    const restore = restoreAll([this.space, this.format, ...this.inodes.values()].map((part) => part.checkpoint()))
+    const parts = [this.space, this.format, ...(this.quota === null ? [] : [this.quota]), ...this.inodes.values()]
+    const restore = restoreAll(parts.map((part) => part.checkpoint()))
     return () => {
       this.lostBlocks = lostBlocks
       this.inodes.clear()
@@ -158,27 +167,44 @@ export class FileSystem {
 
   /**
    * Count `n` data blocks, and the map blocks that they may need as one extent ending at block `end`, for this mapping.
-   * Raises ENOSPC with nothing counted.
+   * Raises ENOSPC or EDQUOT with nothing counted.
    */
   *reserve(k: Verbs, inode: Inode, m: Mapping, n: number, end: number): Kernel<void, SpaceError> {
     const map = Math.max(0, this.format.owedAfter(inode, m.reserved + n, end) - inode.owed - m.reservedMap)
     if (k.fault('ENOSPC.reserve') || this.space.available < n + map) return yield* raise('ENOSPC', 'ENOSPC.reserve')
+    const { quota } = this
+    if (quota !== null && (k.fault('EDQUOT.reserve') || quota.room(inode.uid) < n + map)) {
+      return yield* raise('EDQUOT', 'EDQUOT.reserve')
+    }
+    m.inode = inode
     m.reserved += n
     m.reservedMap += map
-    this.space.reserved += n + map
+    this.hold(inode, n + map)
     k.ledger.reservations++
     k.ledger.reservedBlocks += n
   }
 
   /** Give back what the mapping still holds. `undo`: this is the roll back of a failed or short write. */
   unreserve(k: Verbs, m: Mapping, undo: boolean): void {
-    this.space.reserved -= m.reserved + m.reservedMap
+    const held = m.reserved + m.reservedMap
+    if (held !== 0) this.hold(m.inode!, -held)
     if (undo) {
       k.ledger.unreservesUndone++
       k.ledger.blocksUnreserved += m.reserved
     }
     m.reserved = 0
     m.reservedMap = 0
+  }
+
+  /** Count `n` blocks more (or less) as reserved, without asking whether there is room: the caller looked. */
+  hold(inode: Inode, n: number): void {
+    this.space.reserved += n
+    if (this.quota !== null) this.quota.reserve(inode, n)
+  }
+
+  /** The blocks of an inode changed: charge its owner. Directories and symlinks change theirs below this class. */
+  charge(inode: Inode): void {
+    if (this.quota !== null && inode.mapLoaded) this.quota.settle(inode, blocksOf(this.format, inode))
   }
 
   /** Record [lblk, lblk + n), a hole, as delayed, out of the mapping's reservation. Raises ENOMEM with nothing changed. */
@@ -198,8 +224,9 @@ export class FileSystem {
     const grown = owed - inode.owed
     const held = m === null ? 0 : Math.min(Math.max(grown, 0), m.reservedMap)
     if (m !== null) m.reservedMap -= held
-    this.space.reserved += grown - held
+    if (grown !== held) this.hold(inode, grown - held)
     inode.owed = owed
+    this.charge(inode)
   }
 
   /** Change the map; a mapping that was true before stays true. */
@@ -214,22 +241,27 @@ export class FileSystem {
 
   /**
    * Place blocks under the hole [lblk, lblk + n) now; fewer may be placed. Takes no reserved space of others.
-   * @returns blocks placed, at least 1. Raises ENOSPC or EIO with nothing placed
+   * @returns blocks placed, at least 1. Raises ENOSPC, EDQUOT or EIO with nothing placed
    */
   *allocate(
     k: Verbs, inode: Inode, m: Mapping | null, lblk: number, n: number, state: typeof MAPPED | typeof UNWRITTEN,
   ): Kernel<number, SpaceError | 'EIO'> {
     if (k.fault('ENOSPC.allocate') || this.space.available < 1) return yield* raise('ENOSPC', 'ENOSPC.allocate')
-    const mapped = yield* this.format.growMap(inode, lblk, n)
+    const { quota } = this
+    if (quota !== null && (k.fault('EDQUOT.allocate') || quota.room(inode.uid) < 1)) {
+      return yield* raise('EDQUOT', 'EDQUOT.allocate')
+    }
+    const mapped = yield* this.#grow(k, inode, lblk, n)
     // One extent more may make the delayed ones of this file owe more.
     const owed = inode.map.delayedBlocks === 0 ? 0 : this.format.owedAfter(inode, 1, lblk + n) - inode.owed
     const want = Math.min(n, this.space.available - Math.max(0, owed))
-    if (want < 1) {
-      yield* this.#shrink(inode)
-      return yield* raise('ENOSPC', 'ENOSPC.map')
+    const allowed = quota === null ? want : Math.min(want, quota.room(inode.uid) - Math.max(0, owed))
+    if (allowed < 1) {
+      yield* this.#shrink(k, inode)
+      return yield* want < 1 ? raise('ENOSPC', 'ENOSPC.map') : raise('EDQUOT', 'EDQUOT.map')
     }
     k.ledger.mapBlocks += mapped
-    const placed = yield* this.#place(k, inode, lblk, want)
+    const placed = yield* this.#place(k, inode, lblk, allowed)
     this.#change(inode, m, lblk, placed.n, state, placed.start)
     m?.addMade(lblk, placed.n)
     this.#settleOwed(inode, m)
@@ -239,23 +271,37 @@ export class FileSystem {
   /** Place blocks under [lblk, lblk + n), delayed, out of its own reservation. @returns blocks placed, at least 1 */
   *realise(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<number, 'ENOSPC' | 'EIO'> {
     if (k.fault('ENOSPC.realise')) return yield* raise('ENOSPC', 'ENOSPC.realise')
-    const mapped = yield* this.format.growMap(inode, lblk, n)
+    const mapped = yield* this.#grow(k, inode, lblk, n)
     k.ledger.mapBlocks += mapped
     const placed = yield* this.#place(k, inode, lblk, n)
     this.#change(inode, null, lblk, placed.n, this.format.hasUnwritten ? UNWRITTEN : MAPPED, placed.start)
-    this.space.reserved -= placed.n
+    this.hold(inode, -placed.n)
     // What was reserved is enough, even where the bound comes out larger for the two halves of a delayed extent.
     this.#settleOwed(inode, null, inode.owed - mapped)
     return placed.n
   }
 
+  /** Map blocks for an extent [lblk, lblk + n). Raises ENOSPC or EIO with nothing placed. @returns how many were placed */
+  *#grow(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<number, 'ENOSPC' | 'EIO'> {
+    let mapped: number
+    try {
+      mapped = yield* this.format.growMap(inode, lblk, n)
+    } finally {
+      this.charge(inode)
+    }
+    if (mapped === 0 || !k.fault('EIO.map')) return mapped
+    yield* this.#shrink(k, inode)
+    return yield* raise('EIO', 'EIO.map')
+  }
+
   /** Ask the format for up to `n` blocks after what lies before `lblk`; gives map blocks back when there are none. */
-  *#place(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<{ start: number; n: number }, 'ENOSPC' | 'EIO'> {
+  *#place(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<Run, 'ENOSPC' | 'EIO'> {
     const before = lblk > 0 ? inode.map.lookup(lblk - 1, 1, this.#scratch) : null
     const goal = before !== null && isReal(before.state) ? before.pblk + 1 : this.format.goalFor(inode)
-    const run = yield* attempt(() => this.format.allocate(goal, n))
+    const unread = k.fault('EIO.bitmap')
+    const run: Either<'ENOSPC' | 'EIO', Run> = unread ? left('EIO') : yield* attempt(() => this.format.allocate(goal, n))
     if (run._tag === 'Left') {
-      yield* this.#shrink(inode)
+      yield* this.#shrink(k, inode)
       return yield* raise(run.left)
     }
     k.ledger.allocations++
@@ -294,30 +340,40 @@ export class FileSystem {
       if (e.state === HOLE) continue
       k.ledger.mapLookups++
       this.#change(inode, null, e.lblk, e.n, HOLE, 0)
-      if (e.state === DELALLOC) this.space.reserved -= e.n
-      else yield* this.#giveBack(e.pblk, e.n)
+      this.charge(inode)
+      if (e.state === DELALLOC) this.hold(inode, -e.n)
+      else yield* this.#giveBack(k, e.pblk, e.n)
     }
-    yield* this.#shrink(inode)
+    yield* this.#shrink(k, inode)
     this.#settleOwed(inode, null)
   }
 
-  *#giveBack(start: number, n: number): Kernel<void> {
-    const freed = yield* attempt(() => this.format.free({ start, n }))
+  /** An undo that fails in turn: what the bitmap cannot take back belongs to nobody until e2fsck finds it. */
+  *#giveBack(k: Verbs, start: number, n: number): Kernel<void> {
+    const unread = k.fault('EIO.free')
+    const freed: Either<'EIO', void> = unread ? left('EIO') : yield* attempt(() => this.format.free({ start, n }))
     if (freed._tag === 'Left') this.lostBlocks += n
   }
 
+  /** An inode is about to be freed: the map blocks that it could not give back belong to nobody from now on. */
+  disown(inode: Inode): void {
+    this.lostBlocks += this.format.mapBlocks(inode)
+    if (this.quota !== null) this.quota.settle(inode, 0)
+  }
+
   /** Free the map blocks that a merge of extents left over. */
-  *trimMap(inode: Inode): Kernel<void> {
+  *trimMap(k: Verbs, inode: Inode): Kernel<void> {
     if (this.format.mapBlocks(inode) === 0) return
-    yield* this.#shrink(inode)
+    yield* this.#shrink(k, inode)
     this.#settleOwed(inode, null)
   }
 
   /**
    * Write what the inode says to the metadata cache, or with `through` to the disk. The format may place map blocks for
-   * extents that conversions split; they were owed until now.
+   * extents that conversions split; they were owed until now. Raises EIO; the inode stays dirty then.
    */
   *writeInode(inode: Inode, through = false): Kernel<void, 'EIO'> {
+    if (this.verbs.fault('EIO.inode')) return yield* raise('EIO', 'EIO.inode')
     try {
       yield* through ? this.format.syncInode(inode) : this.format.writeInode(inode)
       inode.dirty = false
@@ -326,19 +382,25 @@ export class FileSystem {
     }
   }
 
-  *#shrink(inode: Inode): Kernel<void> {
+  /** Map blocks that nobody needs any more; what cannot be given back now stays with the inode, for the next one. */
+  *#shrink(k: Verbs, inode: Inode): Kernel<void> {
+    if (k.fault('EIO.shrink')) return
     yield* attempt(() => this.format.shrinkMap(inode))
+    this.charge(inode)
   }
 
   // --- data I/O ----------------------------------------------------------------------------------------------------
 
   /** Read `n` bytes at `pblk` into the folio at `off` and wait. Raises EIO. */
   *readBlocks(k: Verbs, f: Folio, off: number, n: number, pblk: number): Kernel<void, 'EIO'> {
-    const start = f.base + off
+    yield* this.readData(k, { bytes: f.slab.bytes, start: f.base + off, len: n, provenance: 'cache' }, pblk)
+  }
+
+  /** Read the data at `pblk` into memory and wait. Raises EIO. */
+  *readData(k: Verbs, into: Segment, pblk: number): Kernel<void, 'EIO'> {
     k.ledger.dataBios++
-    k.ledger.dataBytes += n
-    const data = new PageVec([{ bytes: f.slab.bytes, start, len: n, provenance: 'cache' }])
+    k.ledger.dataBytes += into.len
     if (k.fault('EIO.read')) return yield* raise('EIO', 'EIO.read')
-    yield* submitAndWait(this.device, new Bio('read', pblk * this.blockSize, data))
+    yield* submitAndWait(this.device, new Bio('read', pblk * this.blockSize, new PageVec([into])))
   }
 }

@@ -6,6 +6,7 @@
  * again; no allocation a write.
  */
 import { type Extent, HOLE } from './extent-map.ts'
+import type { Inode } from './inode.ts'
 
 /** Blocks that a write added to the extent map. */
 export interface Made {
@@ -27,6 +28,10 @@ export class Mapping {
   reserved = 0
   /** Map blocks reserved. */
   reservedMap = 0
+  /** Whose range it is; null until it is first used. */
+  inode: Inode | null = null
+  /** It was made shorter after `begin`: more may be made than `len` says. */
+  cut = false
   /** `commit` wrote the data to disk itself: do not dirty. */
   durable = false
   readonly #extents: Extent[] = []
@@ -44,6 +49,7 @@ export class Mapping {
     this.written = 0
     this.cookie = cookie
     this.durable = false
+    this.cut = false
     this.#extentCount = 0
     this.#madeCount = 0
   }
@@ -81,7 +87,12 @@ export class Mapping {
 
   /** Nothing is held, and all that was made was filled: there is nothing to settle. */
   get settled(): boolean {
-    return this.reserved === 0 && this.reservedMap === 0 && (this.#madeCount === 0 || this.written === this.len)
+    return this.reserved === 0 && this.reservedMap === 0 && (this.#madeCount === 0 || this.filled)
+  }
+
+  /** All that `begin` answered for was written. */
+  get filled(): boolean {
+    return this.written === this.len && !this.cut
   }
 
   get madeCount(): number {

@@ -1,5 +1,5 @@
 /**
- * The namespace calls: create, link, unlink, rename, symlink, mkdir, rmdir, readdir, chmod, utimes.
+ * The namespace calls: create, link, unlink, rename, symlink, mkdir, rmdir, readdir, chmod, chown, utimes.
  *
  * Order within a call: checks, then the entry, then link counts, so that a crash leaves a link count that is too large rather
  * than too small. A directory counts one link for each entry `..` that names it. Sources: fs/ext2/namei.c, man rename(2).
@@ -43,7 +43,11 @@ export function* create(
 function* addEntry(k: Verbs, fs: FileSystem, dir: Inode, name: string, inode: Inode): Kernel<void, 'ENOSPC' | 'EIO'> {
   // A block for the directory and three for its map are the most that an entry may take; they must not be reserved ones.
   if (fs.space.reserved > 0 && fs.space.available < 4) return yield* raise('ENOSPC', 'ENOSPC.directory')
-  yield* fs.format.addName(dir, name, inode.ino, inode.mode)
+  try {
+    yield* fs.format.addName(dir, name, inode.ino, inode.mode)
+  } finally {
+    fs.charge(dir)
+  }
   touch(k, dir)
 }
 
@@ -59,6 +63,7 @@ export function* mkdir(k: Verbs, fs: FileSystem, path: string, mode: number): Ke
   if (place.parent.nlink >= MAX_LINKS) return yield* raise('EMLINK', 'EMLINK.mkdir')
   const dir = yield* create(k, fs, place.parent, place.name, S_IFDIR | (mode & 0o7777))
   const made = yield* attempt(() => fs.format.initDirectory(dir, place.parent.ino))
+  fs.charge(dir)
   if (made._tag === 'Left') {
     yield* fs.format.removeName(place.parent, place.name)
     dir.nlink = 0
@@ -79,6 +84,7 @@ export function* symlink(k: Verbs, fs: FileSystem, target: string, path: string)
   if (place.inode !== null) return yield* raise('EEXIST', 'EEXIST.symlink')
   const inode = yield* create(k, fs, place.parent, place.name, S_IFLNK | 0o777)
   const made = yield* attempt(() => fs.format.initSymlink(inode, target))
+  fs.charge(inode)
   if (made._tag === 'Left') {
     yield* fs.format.removeName(place.parent, place.name)
     inode.nlink = 0
@@ -192,6 +198,30 @@ export function* chmod(k: Verbs, fs: FileSystem, path: string, mode: number): Ke
   inode.mode = (inode.mode & ~0o7777) | (mode & 0o7777)
   inode.ctime = k.now()
   inode.dirty = true
+}
+
+/**
+ * chown(2); -1 leaves an id as it is. What the inode has and was promised is charged to the new owner: EDQUOT if he may not
+ * have so much.
+ */
+export function* chown(
+  k: Verbs, fs: FileSystem, path: string, uid: number, gid: number,
+): Kernel<void, NamespaceError | 'EDQUOT'> {
+  const inode = yield* walkTo(fs, path, true)
+  yield* k.acquire(inode.rwsem)
+  try {
+    const { quota } = fs
+    if (uid !== -1 && uid !== inode.uid && quota !== null) {
+      const { used, reserved } = quota.charge(inode)
+      if (used + reserved > quota.room(uid)) return yield* raise('EDQUOT', 'EDQUOT.chown')
+      quota.transfer(inode, uid)
+    } else if (uid !== -1) inode.uid = uid
+    if (gid !== -1) inode.gid = gid
+    inode.ctime = k.now()
+    inode.dirty = true
+  } finally {
+    k.release(inode.rwsem)
+  }
 }
 
 /** utimes(2), in microseconds since the epoch. */

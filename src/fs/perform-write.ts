@@ -36,6 +36,7 @@ export function* performWrite<E extends Errno, L extends Errno>(
   if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)
   // Not once the plain prefix wrote some of it: the end is then after our own bytes.
   if (w.append && w.done === 0) w.pos = k.size(w.inode)
+  m.inode = w.inode
   let errno: Errno | null = null
   let chunk = w.len
   let best = 0
@@ -147,6 +148,7 @@ function* getBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, f
     } catch (e) {
       if (w.batch.length === 0 || !(e instanceof Failure)) throw e
       m.len = end - m.pos
+      m.cut = true
       break
     }
     w.batch.push(f)

@@ -11,7 +11,7 @@ import type { Errno } from '../kernel/errno.ts'
 import { type Kernel, raise, run } from '../kernel/kernel.ts'
 import type { FallocateMode } from './fallocate.ts'
 import type { Dirent } from './format.ts'
-import { chmod, link, mkdir, readdir, rename, rmdir, symlink, unlink, utimes } from './namespace.ts'
+import { chmod, chown, link, mkdir, readdir, rename, rmdir, symlink, unlink, utimes } from './namespace.ts'
 import { walkTo } from './namei.ts'
 import { type OpenFlag, type Stat, type StatFs, Syscalls } from './syscalls.ts'
 import { evictInode, sync } from './sync.ts'
@@ -165,6 +165,10 @@ export class Posix {
   /** chmod(2). */
   chmod(path: string, mode: number): Either<Errno, void> {
     return this.#run(chmod(this.fs.verbs, this.fs, path, mode))
+  }
+  /** chown(2); -1 leaves an id as it is. EDQUOT where the new owner may not have so many blocks. */
+  chown(path: string, uid: number, gid: number): Either<Errno, void> {
+    return this.#run(chown(this.fs.verbs, this.fs, path, uid, gid))
   }
   /** utimes(2). */
   utimes(path: string, atime: number, mtime: number): Either<Errno, void> {

@@ -5,10 +5,8 @@
  * on Linux, only XFS gives whole writes to readers, by taking the inode lock shared. A design that claims
  * `readLock: 'shared'` gets that here.
  */
-import { submitAndWait, Bio } from '../block/bio.ts'
 import type { ReadTarget } from '../iov/target.ts'
 import { attempt, Failure, type Kernel, raise } from '../kernel/kernel.ts'
-import { PageVec } from '../kernel/page-vec.ts'
 import { PAGE, roundUp } from '../kernel/units.ts'
 import { BLOCK_MAPPED, BLOCK_PLACE, type Folio, UPTODATE } from '../pagecache/folio.ts'
 import { type Extent, HOLE, MAPPED } from './extent-map.ts'
@@ -152,10 +150,7 @@ export function* readDirect(
     fs.lookupInto(k, inode, at / block, Math.ceil((end - at) / block), e)
     const n = Math.min(e.n * block, end - at)
     if (e.state === MAPPED) {
-      k.ledger.dataBios++
-      k.ledger.dataBytes += n
-      const data = new PageVec([{ bytes: into, start: at - pos, len: n, provenance: 'anonymous' }])
-      yield* submitAndWait(fs.device, new Bio('read', e.pblk * block, data))
+      yield* fs.readData(k, { bytes: into, start: at - pos, len: n, provenance: 'anonymous' }, e.pblk)
     } else into.fill(0, at - pos, at - pos + n)
     at += n
   }

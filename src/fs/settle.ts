@@ -15,7 +15,7 @@ import type { Write } from './write.ts'
 /** Undo what `m` made and holds beyond the bytes that were accepted. Cannot fail. */
 export function* settle(k: Verbs, w: Write, m: Mapping): Kernel<void> {
   if (m.reserved > 0 || m.reservedMap > 0) w.fs.unreserve(k, m, m.written < m.len)
-  if (m.madeCount === 0 || m.written === m.len) return
+  if (m.madeCount === 0 || m.filled) return
   const block = w.fs.blockSize
   const keep = (m.written > 0 ? roundUp(m.pos + m.written, block) : roundDown(m.pos, block)) / block
   yield* punchMade(k, w, m, keep)

@@ -37,7 +37,7 @@ export function* holdSplits(
   yield* k.acquire(inode.mapLock)
   try {
     for (const lblk of unwritten) yield* zeroOut(k, fs, inode, lblk, busy)
-    yield* fs.trimMap(inode)
+    yield* fs.trimMap(k, inode)
   } finally {
     k.release(inode.mapLock)
   }
@@ -48,14 +48,14 @@ export function* holdSplits(
 export const splitsRoom = (fs: FileSystem, inode: Inode, count: number): number | null => {
   const room = Math.max(0, fs.format.owedAfter(inode, 2 * count, 0) - inode.owed)
   if (room > fs.space.available) return null
-  fs.space.reserved += room
+  fs.hold(inode, room)
   fs.space.splits += room
   return room
 }
 
 /** Let go of what `holdSplits` held. */
-export const releaseSplits = (fs: FileSystem, held: number): void => {
-  fs.space.reserved -= held
+export const releaseSplits = (fs: FileSystem, inode: Inode, held: number): void => {
+  fs.hold(inode, -held)
   fs.space.splits -= held
 }
 
@@ -79,8 +79,8 @@ function* zeroOut(
     k.ledger.dataBios++
     k.ledger.dataBytes += n * fs.blockSize
     const bio = new Bio('write', (pblk + b - start) * fs.blockSize, zeros)
-    const written = yield* attempt(() => submitAndWait(fs.device, bio))
-    if (written._tag === 'Right') fs.convert(k, inode, b, n)
+    const written = k.fault('EIO.zeroout') ? null : yield* attempt(() => submitAndWait(fs.device, bio))
+    if (written?._tag === 'Right') fs.convert(k, inode, b, n)
     b += n
   }
 }

@@ -13,12 +13,11 @@ import type { OpenFile } from './open-file.ts'
 import type { SpaceError } from './space.ts'
 import { punchBlocks } from './truncate.ts'
 import type { Verbs } from './verbs.ts'
-import { writeBack } from './writeback.ts'
 
 /** fsync(2) of a file or directory. Raises the first error since this file last asked. */
 export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = Infinity): Kernel<void, 'EIO' | SpaceError> {
   const { inode } = file
-  if (inode.isFile) yield* writeBack(k, fs, inode, from, to)
+  if (inode.isFile) yield* fs.writeBack(k, inode, from, to)
   const metadata = yield* attempt(() => syncMetadata(k, fs, inode))
   const { errno, sample } = inode.pages!.errors.check(file.errorsSeen)
   file.errorsSeen = sample
@@ -41,7 +40,7 @@ export function* flush(k: Verbs, fs: FileSystem): Kernel<void, 'EIO'> {
 /** sync(2) of this mount. Data errors stay with their files; raises EIO if metadata or the flush failed. */
 export function* sync(k: Verbs, fs: FileSystem): Kernel<void, 'EIO'> {
   for (const inode of fs.cachedInodes()) {
-    if (inode.pages !== null) yield* writeBack(k, fs, inode, 0, Infinity)
+    if (inode.pages !== null) yield* fs.writeBack(k, inode, 0, Infinity)
     if (!inode.dirty) continue
     yield* fs.writeInode(inode)
   }
@@ -54,6 +53,7 @@ export function* put(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void> {
   if (inode.holders > 0 || inode.nlink > 0) return
   yield* dropAllPages(k, inode)
   yield* punchBlocks(k, fs, inode, 0, 2 ** 32)
+  fs.disown(inode)
   inode.size = 0
   inode.diskSize = 0
   yield* attempt(() => fs.format.removeOrphan(inode))
@@ -64,7 +64,7 @@ export function* put(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void> {
 /** Write an unused inode out and forget it with its pages, as memory pressure does. @returns false if it is in use */
 export function* evictInode(k: Verbs, fs: FileSystem, inode: Inode): Kernel<boolean, 'EIO'> {
   if (inode.holders > 0 || inode.nlink === 0) return false
-  yield* writeBack(k, fs, inode, 0, Infinity)
+  yield* fs.writeBack(k, inode, 0, Infinity)
   if (inode.pages!.dirty.length > 0) return false
   if (inode.dirty) yield* fs.writeInode(inode)
   yield* dropAllPages(k, inode)

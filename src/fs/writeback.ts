@@ -90,7 +90,7 @@ function* writePass(k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio
   const held = yield* holdSplits(k, fs, inode, firsts, foreign(k, fs, inode, started))
   for (const io of ios) submit(k, fs, io)
   for (const io of ios) failed = (yield* finishIo(k, fs, inode, io)) ?? failed
-  releaseSplits(fs, held)
+  releaseSplits(fs, inode, held)
   for (const f of started) f.writeback = false
   if (failed !== null) inode.pages!.errors.set(failed)
   return failed
@@ -204,7 +204,7 @@ function* finishIo(k: Verbs, fs: FileSystem, inode: Inode, io: Io): Kernel<Errno
   if (blocks > 0) {
     yield* k.acquire(inode.mapLock)
     fs.convert(k, inode, io.pos / fs.blockSize, blocks)
-    yield* fs.trimMap(inode)
+    yield* fs.trimMap(k, inode)
     k.release(inode.mapLock)
     const end = Math.min(io.pos + blocks * fs.blockSize, k.size(inode))
     if (end > inode.diskSize) {

@@ -7,6 +7,8 @@
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { DELALLOC } from '../fs/extent-map.ts'
 import type { Posix } from '../fs/posix.ts'
+import { quotaCheck } from '../fs/quota.ts'
+import { run } from '../kernel/kernel.ts'
 import { PAGE, roundUp } from '../kernel/units.ts'
 import type { AddressSpace } from '../pagecache/address-space.ts'
 import { DIRTY } from '../pagecache/folio.ts'
@@ -57,6 +59,26 @@ export const spaceNow = ({ fs }: Session): Finding[] => {
   if (reserved !== owed) found.push({ claim: 'I2', what: `${reserved} blocks reserved, ${owed} owed to inodes` })
   if (available < 0) found.push({ claim: 'I2', what: `${available} blocks available` })
   return found
+}
+
+/** I27: each owner is charged with what his inodes have and were promised, counted anew from the inodes. */
+export const quotaNow = ({ fs }: Session): Finding[] => {
+  const { quota } = fs
+  if (quota === null) return []
+  const counted = new Map<number, { used: number; reserved: number }>()
+  const of = (uid: number): { used: number; reserved: number } => {
+    if (!counted.has(uid)) counted.set(uid, { used: 0, reserved: 0 })
+    return counted.get(uid)!
+  }
+  const read = run(quotaCheck(fs.format, fs.inodes, (inode, blocks) => void (of(inode.uid).used += blocks)))
+  if (isLeft(read)) return [{ claim: 'I27', what: `counting the inodes failed with ${read.left}` }]
+  for (const inode of fs.cachedInodes()) of(inode.uid).reserved += inode.map.delayedBlocks + inode.owed
+  return [...new Set([...quota.users, ...counted.keys()])].flatMap((uid) => {
+    const [is, should] = [quota.of(uid), of(uid)]
+    if (is.used === should.used && is.reserved === should.reserved) return []
+    const said = `${is.used} used + ${is.reserved} reserved`
+    return [{ claim: 'I27', what: `user ${uid} is charged with ${said} blocks; his inodes have ${should.used} + ${should.reserved}` }]
+  })
 }
 
 const bareBlocks = (pages: AddressSpace, lblk: number, n: number, block: number): number => {

@@ -11,6 +11,7 @@ import { FileSystem } from '../fs/file-system.ts'
 import { mkfs } from '../fs/formats/mkfs.ts'
 import { mountFormat } from '../fs/formats/mount.ts'
 import { Posix } from '../fs/posix.ts'
+import { Quota, quotaCheck } from '../fs/quota.ts'
 import type { AnyStrategy } from '../fs/strategy.ts'
 import { Verbs } from '../fs/verbs.ts'
 import { type Choices, straight } from '../kernel/choices.ts'
@@ -54,6 +55,8 @@ export interface MountOptions {
   readonly protection?: boolean
   /** How a slot of the page cache is made; default `new Folio`. */
   readonly makeFolio?: MakeFolio
+  /** Count blocks by owner, and refuse more than this many (by user id) with EDQUOT; `{}` only counts. Default: no quota. */
+  readonly quota?: Readonly<Record<number, number>>
   /** Default: the verbs as they are. A mutant brings its own. */
   readonly verbs?: new (cache: PageCache, ledger: Ledger, choices: Choices, now: () => number) => Verbs
 }
@@ -103,7 +106,10 @@ export const mount = (device: BlockDevice, options: MountOptions): Either<Refuse
   )
   const verbs = new (options.verbs ?? Verbs)(cache, ledger, options.choices ?? straight, now)
   const { strategy, protection = false } = options
-  const fs = new FileSystem({ format, device, verbs, strategy, protection })
+  const quota = options.quota === undefined ? null : new Quota(options.quota)
+  const counted = quota === null ? right(undefined) : run(quotaCheck(format, new Map(), (i, n) => quota.settle(i, n)))
+  if (isLeft(counted)) return left({ errno: counted.left, message: `${device.name}: ${counted.left} while counting the quota` })
+  const fs = new FileSystem({ format, device, verbs, strategy, protection, quota })
   return right({ posix: new Posix(fs), fs, device, ledger, cache })
 }
 
