@@ -28,7 +28,7 @@ export type Instruction =
   | { readonly op: 'fail' }
   | { readonly op: 'throw' }
 
-/** The fibers of a program; the first `daemons` of the last ones are daemons. */
+/** The fibers of a program. */
 export interface Program {
   readonly fibers: readonly (readonly Instruction[])[]
   /** How many fibers, counted from the last, are daemons. */
@@ -131,11 +131,11 @@ export class Toy implements System {
 const INSTRUCTIONS: readonly Instruction['op'][] =
   ['read', 'read', 'write', 'write', 'increment', 'point', 'skip', 'deny', 'await', 'section', 'shared', 'owned'] as never
 
-/** A random program. `draw(n)` gives 0 to n - 1. */
-export const randomProgram = (draw: (n: number) => number, options: { fibers: number, length: number, daemons?: number }): Program => {
-  const list = (): Instruction[] => {
+/** A random program with a fiber for each of `lengths`, which are in instructions. `draw(n)` gives 0 to n - 1. */
+export const randomProgram = (draw: (n: number) => number, lengths: readonly number[], daemons = 0): Program => {
+  const list = (length: number): Instruction[] => {
     const out: Instruction[] = []
-    while (out.length < options.length) {
+    while (out.length < length) {
       const op = INSTRUCTIONS[draw(INSTRUCTIONS.length)]! as string
       const o = draw(2)
       const inner = (): Instruction =>
@@ -152,8 +152,7 @@ export const randomProgram = (draw: (n: number) => number, options: { fibers: nu
       else if (op === 'deny') out.push({ op, claim: draw(3), value: 1 + draw(3) })
       else out.push({ op, o } as Instruction)
     }
-    return out.slice(0, options.length)
+    return out.slice(0, length)
   }
-  const fibers = Array.from({ length: options.fibers }, list)
-  return options.daemons === undefined ? { fibers } : { fibers, daemons: options.daemons }
+  return { fibers: lengths.map(list), daemons }
 }
