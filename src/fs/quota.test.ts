@@ -7,6 +7,7 @@ import { getBlock } from '../strategies/get-block.ts'
 import { FaultPlan } from '../sim/fault-plan.ts'
 import { Inode, S_IFREG } from './inode.ts'
 import { Quota } from './quota.ts'
+import type { AnyStrategy } from './strategy.ts'
 
 const file = (ino: number, uid: number): Inode => Object.assign(new Inode(ino, S_IFREG), { uid })
 
@@ -78,7 +79,7 @@ describe('Quota', () => {
 const BLOCK = 4096
 
 /** A file `f` of user 7, who may have `limit` blocks. */
-const withLimit = (limit: number, strategy = reserveAllocate): Session & { readonly fd: number } => {
+const withLimit = (limit: number, strategy: AnyStrategy = reserveAllocate): Session & { readonly fd: number } => {
   const session = freshSession({ format: 'ext4', strategy, size: 1 << 22, quota: { 7: limit } })
   const fd = session.posix.open('f', ['O_RDWR', 'O_CREAT'])
   if (isLeft(fd)) throw new Error(fd.left)
