@@ -52,7 +52,7 @@ export {
   FORMATS, type FormatName, freshSession, make, type MakeOptions, mount, type MountOptions, type Refused, type Session,
 } from './lab/session.ts'
 export { Posix } from './fs/posix.ts'
-export type { OpenFlag, Stat, StatFs } from './fs/syscalls.ts'
+export type { OpenFlag, RwFlag, Stat, StatFs } from './fs/syscalls.ts'
 export type { Dirent } from './fs/format.ts'
 export type { BlockDevice } from './block/device.ts'
 export { ImageDevice, ImageError } from './block/image-device.ts'

@@ -25,25 +25,13 @@ import { DELALLOC, type Extent, HOLE, isReal, MAPPED, UNWRITTEN } from './extent
 import type { Format, Run } from './format.ts'
 import { Inode } from './inode.ts'
 import type { Mapping } from './mapping.ts'
+import type { Mount } from './mount.ts'
+import { wouldWait } from './nowait.ts'
 import { blocksOf, type Quota } from './quota.ts'
 import { Space, type SpaceError } from './space.ts'
 import type { AnyStrategy } from './strategy.ts'
 import type { Verbs } from './verbs.ts'
 import { writeBack, writeSomeBack } from './writeback.ts'
-
-/** What a mount is made of. */
-export interface Mount {
-  readonly format: Format
-  readonly device: BlockDevice
-  readonly verbs: Verbs
-  readonly strategy: AnyStrategy
-  /** Bios carry T10 protection information; the device must keep it (ProtectedDevice). Default false. */
-  readonly protection?: boolean
-  /** Share of the memory limit that may be dirty before writers are throttled; default 0.4. */
-  readonly dirtyRatio?: number
-  /** Block quota, checked (`quotaCheck`) already; default none. */
-  readonly quota?: Quota | null
-}
 
 /** One mounted file system. */
 export class FileSystem {
@@ -246,6 +234,7 @@ export class FileSystem {
   *allocate(
     k: Verbs, inode: Inode, m: Mapping | null, lblk: number, n: number, state: typeof MAPPED | typeof UNWRITTEN,
   ): Kernel<number, SpaceError | 'EIO'> {
+    if (m?.nowait === true) return yield* wouldWait('EAGAIN.allocate')
     if (k.fault('ENOSPC.allocate') || this.space.available < 1) return yield* raise('ENOSPC', 'ENOSPC.allocate')
     const { quota } = this
     if (quota !== null && (k.fault('EDQUOT.allocate') || quota.room(inode.uid) < 1)) {

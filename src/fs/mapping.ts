@@ -30,6 +30,8 @@ export class Mapping {
   reservedMap = 0
   /** Whose range it is; null until it is first used. */
   inode: Inode | null = null
+  /** It belongs to a write that must not wait. */
+  nowait = false
   /** It was made shorter after `begin`: more may be made than `len` says. */
   cut = false
   /** `commit` wrote the data to disk itself: do not dirty. */

@@ -9,7 +9,8 @@
  * it is asked again. (2) Of a short copy that ends in a block that is not uptodate, only the blocks before it count; the rest is
  * tried again, shorter.
  * (3) After an error with progress the caller sees a short write. (4) Each begin has its end, each getFolio its putFolio.
- * (5) Dirty throttling and fault-in happen with no folio locked.
+ * (5) Dirty throttling and fault-in happen with no folio locked. (6) A write that must not wait runs the same steps through
+ * `noWait`.
  * Sources: generic_perform_write (mm/filemap.c), iomap_write_iter (fs/iomap/buffered-io.c), the May 2010 thread.
  */
 import type { Errno } from '../kernel/errno.ts'
@@ -17,8 +18,9 @@ import { Failure, type Kernel, raise } from '../kernel/kernel.ts'
 import { PAGE } from '../kernel/units.ts'
 import type { Folio } from '../pagecache/folio.ts'
 import type { Mapping } from './mapping.ts'
+import { noWait } from './nowait.ts'
 import { settle } from './settle.ts'
-import type { Strategy } from './strategy.ts'
+import type { AnyStrategy, Strategy } from './strategy.ts'
 import type { Verbs } from './verbs.ts'
 import type { Write } from './write.ts'
 
@@ -31,18 +33,21 @@ const BATCH_BYTES = 512 * PAGE
  */
 export function* performWrite<E extends Errno, L extends Errno>(
   k: Verbs, s: Strategy<E, L>, w: Write, m: Mapping,
-): Kernel<number, E | L | 'EFAULT' | 'ENOMEM' | 'EIO' | 'EINTR'> {
+): Kernel<number, E | L | 'EFAULT' | 'ENOMEM' | 'EIO' | 'EINTR' | 'ERESTARTSYS' | 'EAGAIN'> {
   let exclusive = s.exclusive === undefined || w.append || s.exclusive(k, w)
-  if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)
+  if (exclusive && w.nowait) yield* noWait(k, k.acquire(w.inode.rwsem), 'EAGAIN.lock')
+  else if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)
   // Not once the plain prefix wrote some of it: the end is then after our own bytes.
   if (w.append && w.done === 0) w.pos = k.size(w.inode)
   m.inode = w.inode
+  m.nowait = w.nowait
   let errno: Errno | null = null
   let chunk = w.len
   let best = 0
   while (w.done < w.len && errno === null) {
-    if (w.fs.mustThrottle) yield* w.fs.balanceDirty(k)
-    if (k.fault('EINTR.fatal')) { errno = 'EINTR'; break }
+    if (w.fs.mustThrottle && !w.nowait) yield* w.fs.balanceDirty(k)
+    errno = interruption(k, s, w)
+    if (errno !== null) break
     const want = Math.min(chunk, w.len - w.done, s.unit === 'write' ? BATCH_BYTES : w.len)
     const readable = w.source.present ? want : yield* k.faultIn(w, w.done, want)
     if (readable === 0 || (s.claims.faultIn === 'all' && readable < want)) { errno = 'EFAULT'; break }
@@ -53,6 +58,7 @@ export function* performWrite<E extends Errno, L extends Errno>(
     errno = turn.errno
     if (turn.stopped && !exclusive && errno === null) {
       // A design without the inode lock starts again from pos, alone, after a short copy (bcachefs).
+      if (w.nowait) { errno = 'EAGAIN'; break }
       yield* k.acquire(w.inode.rwsem)
       exclusive = true
       best = Math.max(best, w.done)
@@ -65,6 +71,13 @@ export function* performWrite<E extends Errno, L extends Errno>(
   return done > 0 || errno === null ? done : yield* raise(errno as E)
 }
 
+/** What keeps a write from its next turn: a signal, or the dirty limit where it must not wait. */
+const interruption = (k: Verbs, s: AnyStrategy, w: Write): Errno | null => {
+  if (k.fault('EINTR.fatal')) return 'EINTR'
+  if (s.claims.signals === 'any' && k.fault('EINTR.signal')) return 'ERESTARTSYS'
+  return w.nowait && (w.fs.mustThrottle || k.fault('EAGAIN.throttle')) ? 'EAGAIN' : null
+}
+
 /** How a mapping ended: bytes copied in the last batch, whether it stopped short, and the errno that ended it. */
 interface Turn { copied: number; stopped: boolean; errno: Errno | null }
 
@@ -75,7 +88,7 @@ function* writeMapping(k: Verbs, s: Strategy, w: Write, m: Mapping): Kernel<Turn
   try {
     if (open) {
       k.ledger.begins++
-      yield* s.begin(k, w, m) as Kernel<void>
+      yield* (w.nowait ? noWait(k, s.begin(k, w, m), 'EAGAIN.begin') : s.begin(k, w, m)) as Kernel<void>
     }
     while (m.written < m.len && !turn.stopped) m.written += yield* writeBatch(k, s, w, m, open, turn)
   } catch (e) {
@@ -140,11 +153,9 @@ function* getBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, f
     const n = m.pos + m.len - end
     let f: Folio | null
     try {
-      if (open && s.getFolio !== undefined) f = yield* s.getFolio(k, w, m, end, n)
-      else {
-        f = k.tryFolio(w.pages, Math.floor(end / PAGE), w.stable)
-        f ??= yield* k.grabFolio(w.pages, Math.floor(end / PAGE), (end % PAGE) + n, w.stable)
-      }
+      if (w.nowait) f = yield* noWait(k, getFolio(k, s, w, m, open, end, n), 'EAGAIN.folio')
+      else if (open && s.getFolio !== undefined) f = yield* s.getFolio(k, w, m, end, n)
+      else f = k.tryFolio(w.pages, Math.floor(end / PAGE), w.stable) ?? (yield* grab(k, w, end, n))
     } catch (e) {
       if (w.batch.length === 0 || !(e instanceof Failure)) throw e
       m.len = end - m.pos
@@ -156,6 +167,14 @@ function* getBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, f
   } while (s.unit === 'write' && end < m.pos + m.len)
   return end
 }
+
+const grab = (k: Verbs, w: Write, pos: number, n: number): Kernel<Folio, 'ENOMEM'> =>
+  k.grabFolio(w.pages, Math.floor(pos / PAGE), (pos % PAGE) + n, w.stable)
+
+/** The folio of `pos`, by the design if it is asked. */
+const getFolio = (
+  k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, pos: number, n: number,
+): Kernel<Folio, Errno> => (open && s.getFolio !== undefined ? s.getFolio(k, w, m, pos, n) : grab(k, w, pos, n))
 
 /** Copy into every folio of the batch until one is short. @returns bytes accepted */
 function* copyBatch(k: Verbs, s: Strategy, w: Write, from: number, end: number, turn: Turn): Kernel<number> {

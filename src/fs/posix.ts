@@ -13,7 +13,7 @@ import type { FallocateMode } from './fallocate.ts'
 import type { Dirent } from './format.ts'
 import { chmod, chown, link, mkdir, readdir, rename, rmdir, symlink, unlink, utimes } from './namespace.ts'
 import { walkTo } from './namei.ts'
-import { type OpenFlag, type Stat, type StatFs, Syscalls } from './syscalls.ts'
+import { type OpenFlag, type RwFlag, type Stat, type StatFs, Syscalls } from './syscalls.ts'
 import { evictInode, sync } from './sync.ts'
 import type { FileSystem } from './file-system.ts'
 
@@ -68,6 +68,10 @@ export class Posix {
   /** pwritev(2). */
   pwritev(fd: number, pieces: readonly Buffer[], pos: number): Either<Errno, number> {
     return this.pwriteFrom(fd, new GatherSource(pieces), pos)
+  }
+  /** pwritev2(2); `pos` -1: at the file position. With RWF_NOWAIT EAGAIN or a short write instead of waiting. */
+  pwritev2(fd: number, pieces: readonly Buffer[], pos: number, flags: readonly RwFlag[]): Either<Errno, number> {
+    return this.#run(this.sys.pwritev2(fd, new GatherSource(pieces), pos, flags))
   }
   /** pread(2) into plain memory. @returns bytes, 0 at the end of the file */
   pread(fd: number, into: Buffer, pos: number): Either<Errno, number> {

@@ -47,6 +47,11 @@ export interface Claims {
   readonly stablePages: boolean
   /** Where a T10 tuple is computed. */
   readonly checksumAt: 'copy' | 'submit'
+  /**
+   * Optional: which pending signals end a write. `fatal` (default, most file systems): only one that kills, EINTR. `any`
+   * (netfs): each; a write that has done nothing yet is then restarted or ends in EINTR, by what the handler asks for.
+   */
+  readonly signals?: 'fatal' | 'any'
   /** Optional: a write may end in EBUSY because a folio cannot be invalidated (pinned, or dirtied again). Default: never. */
   readonly mayRefuse?: boolean
   /** A failed write(2) leaves every readable byte as it was (I12). False must be declared. */

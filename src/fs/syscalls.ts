@@ -5,7 +5,7 @@
  * before it starts (EBADF, EINVAL, EFBIG, EISDIR) it checks in the order of the kernel.
  */
 import type { Errno } from '../kernel/errno.ts'
-import { type Kernel, raise } from '../kernel/kernel.ts'
+import { Failure, type Kernel, raise } from '../kernel/kernel.ts'
 import type { WriteSource } from '../iov/source.ts'
 import type { ReadTarget } from '../iov/target.ts'
 import { canWriteDirect, writeDirect } from './direct.ts'
@@ -15,6 +15,7 @@ import { type Inode, S_IFREG } from './inode.ts'
 import { mmapLoad, mmapStore } from './mmap.ts'
 import { create, type NamespaceError } from './namespace.ts'
 import { walk, walkTo } from './namei.ts'
+import { mayBeNoWait } from './nowait.ts'
 import { OpenFile } from './open-file.ts'
 import { performWrite, writePlain } from './perform-write.ts'
 import { readDirect, readFile } from './read.ts'
@@ -29,6 +30,14 @@ export const OPEN_FLAGS = [
 ] as const
 /** One flag of open(2). */
 export type OpenFlag = (typeof OPEN_FLAGS)[number]
+
+/** Names of the flags of pwritev2(2) that are understood. */
+export const RWF_FLAGS = ['RWF_NOWAIT'] as const
+/** One flag of pwritev2(2). */
+export type RwFlag = (typeof RWF_FLAGS)[number]
+
+/** How often a call that signals keep from its first byte is restarted; a signal more is EINTR. */
+const RESTARTS = 3
 
 /** What stat(2) answers. Times in microseconds since the epoch; `blocks` in units of 512 bytes, delayed ones included. */
 export interface Stat {
@@ -123,10 +132,27 @@ export class Syscalls {
     return yield* this.#writeAt(file, source, pos, file.flags.append)
   }
 
-  *#writeAt(file: OpenFile, source: WriteSource, pos: number, append: boolean): Kernel<number, Errno> {
+  /**
+   * pwritev2(2): as pwrite, or with `pos` -1 as write. RWF_NOWAIT: EAGAIN instead of waiting, EOPNOTSUPP where the design
+   * cannot promise that or the file is open for direct I/O.
+   */
+  *pwritev2(fd: number, source: WriteSource, pos: number, flags: readonly RwFlag[]): Kernel<number, Errno> {
+    if (pos < -1) return yield* raise('EINVAL', 'EINVAL.pwritev2')
+    const file = yield* this.file(fd)
+    const nowait = flags.includes('RWF_NOWAIT')
+    if (nowait && (file.flags.direct || !mayBeNoWait(this.fs.strategy))) return yield* raise('EOPNOTSUPP', 'EOPNOTSUPP.nowait')
+    const n = yield* this.#writeAt(file, source, pos === -1 ? file.pos : pos, file.flags.append, nowait)
+    if (pos === -1 && n > 0) file.pos = file.write.pos + n
+    return n
+  }
+
+  *#writeAt(
+    file: OpenFile, source: WriteSource, pos: number, append: boolean, nowait = false,
+  ): Kernel<number, Errno> {
     if (source.length === 0 && file.flags.write) return 0
     const refused = this.#prepare(file, source, pos, append)
     if (refused !== null) return yield* raise(refused)
+    file.write.nowait = nowait
     return yield* this.#perform(file)
   }
 
@@ -144,10 +170,27 @@ export class Syscalls {
   *#perform(file: OpenFile): Kernel<number, Errno> {
     const { k, fs } = this
     const { inode, flags, write: w } = file
-    const n = yield* flags.direct ? this.#direct(file) : performWrite(k, fs.strategy, w, file.mapping)
+    const n = yield* flags.direct ? this.#direct(file) : this.#buffered(file)
     this.#written(inode)
     if (flags.sync) yield* fsync(k, fs, file, w.pos, w.pos + n)
     return n
+  }
+
+  /**
+   * performWrite, without the ERESTARTSYS that no caller ever sees: a write that a signal kept from its first byte is done
+   * again after the handler (SA_RESTART, or no handler at all), or ends in EINTR (a handler without SA_RESTART). Which one is
+   * the choice `EINTR.handler`. Source: arch/x86/kernel/signal.c, handle_signal; man signal(7).
+   */
+  *#buffered(file: OpenFile): Kernel<number, Errno> {
+    const { k, fs } = this
+    for (let restarts = 0; ; restarts++) {
+      try {
+        return yield* performWrite(k, fs.strategy, file.write, file.mapping)
+      } catch (e) {
+        if (!(e instanceof Failure) || e.errno !== 'ERESTARTSYS') throw e
+      }
+      if (restarts === RESTARTS || k.fault('EINTR.handler')) return yield* raise('EINTR', 'EINTR.handler')
+    }
   }
 
   #written(inode: Inode): void {
@@ -191,7 +234,7 @@ export class Syscalls {
     const { inode, write: w } = file
     if (w.pos % fs.blockSize !== 0 || w.len % fs.blockSize !== 0) return yield* raise('EINVAL', 'EINVAL.direct')
     if (!canWriteDirect(k, fs, inode, w.pos, w.len)) {
-      const n = yield* performWrite(k, fs.strategy, w, file.mapping)
+      const n = yield* this.#buffered(file)
       yield* fs.writeBack(k, inode, w.pos, w.pos + n)
       return n
     }

@@ -12,6 +12,7 @@ import { PageVerbs } from '../pagecache/page-verbs.ts'
 import { HOLE, MAPPED } from './extent-map.ts'
 import type { Inode } from './inode.ts'
 import type { Mapping } from './mapping.ts'
+import { wouldWait } from './nowait.ts'
 import type { Write } from './write.ts'
 
 /** A write that makes no progress for this many turns is a livelock: a bug of the design (claim I15). */
@@ -76,6 +77,7 @@ export class Verbs extends PageVerbs {
       this.ledger.zeroedBlocks++
       return
     }
+    if (w.nowait) return yield* wouldWait('EAGAIN.edges')
     yield* w.fs.readBlocks(this, f, b, block, e.pblk + (lblk - e.lblk))
     f.change(b, block, UPTODATE, 0)
   }

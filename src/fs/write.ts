@@ -19,6 +19,8 @@ export class Write {
   append = false
   /** Wait for writeback before changing a folio. */
   stable = false
+  /** RWF_NOWAIT: nothing is waited for (nowait.ts). */
+  nowait = false
   /** Bytes accepted so far; what write(2) returns in the end. */
   done = 0
   /** Turns of the loop since `done` last moved, and where it was then; for `Verbs.turn`. */
@@ -42,6 +44,7 @@ export class Write {
     this.source = source
     this.append = append
     this.stable = stable
+    this.nowait = false
     this.done = 0
     this.turns = 0
     this.turnDone = -1

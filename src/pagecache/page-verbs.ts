@@ -143,9 +143,20 @@ export class PageVerbs {
         this.unlockFolio(f)
         continue
       }
-      if (stable) while (f.writeback) yield f.writebackOp
+      if (stable && f.writeback) yield* this.#waitStable(f)
       f.referenced = true
       return f
+    }
+  }
+
+  /** Wait for the writeback of a locked folio. Who is told not to wait gives the lock back. */
+  *#waitStable(f: Folio): Kernel<void> {
+    let stable = false
+    try {
+      while (f.writeback) yield f.writebackOp
+      stable = true
+    } finally {
+      if (!stable) this.unlockFolio(f)
     }
   }
 
