@@ -4,6 +4,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const ORDER: readonly string[] = [
   'src/strategies/cards.test.ts',
+  'src/fs/perform-write.test.ts',
+  'src/strategies/per-block.test.ts',
+  'src/strategies/reserve.test.ts',
+  'src/strategies/invalidate.test.ts',
   'src/strategies/faults.test.ts',
 ]
 
