@@ -8,7 +8,7 @@ const VERBS = 'src/fs/verbs.ts'
 export const EDGES: readonly Mutant[] = [
   {
     id: 'Z05', title: 'the edges are not looked at again when nothing was copied the first time',
-    source: 'b1bf862e9dad', claim: 'I8', strategy: 'reserve-allocate', sequential: false,
+    source: 'b1bf862e9dad', claim: 'I10', strategy: 'reserve-allocate', sequential: false,
     trigger: ['concurrent', 'short copy', 'reclaim', 'partial block'],
     patch: [
       {
@@ -37,7 +37,7 @@ export const EDGES: readonly Mutant[] = [
   },
   {
     id: 'Z27', title: 'in a folio whose read had failed, what is written is not marked uptodate',
-    source: '14284fedf59f', claim: 'I8', strategy: 'reserve-allocate', sequential: false,
+    source: '14284fedf59f', claim: 'I11', strategy: 'reserve-allocate', sequential: false,
     trigger: ['EIO', 'read or load'],
     patch: [
       {

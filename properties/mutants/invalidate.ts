@@ -36,7 +36,7 @@ export const INVALIDATE: readonly Mutant[] = [
   },
   {
     id: 'Z47', title: 'a punch does not wait for writeback, which then writes into the hole',
-    source: 'bde52788bdb7', claim: 'I24', strategy: 'reserve-allocate', sequential: false,
+    source: 'bde52788bdb7', claim: 'I22', strategy: 'reserve-allocate', sequential: false,
     trigger: ['concurrent', 'writeback', 'punch or truncate'],
     patch: { file: 'src/fs/truncate.ts', find: '    while (f.writeback) yield f.writebackOp\n', replace: '' },
   },

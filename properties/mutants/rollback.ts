@@ -91,7 +91,7 @@ export const ROLLBACK: readonly Mutant[] = [
   },
   {
     id: 'Z25', title: 'a failed extension truncates to a size that lags behind',
-    source: 'c726de4409a8', claim: 'I14', strategy: 'get-block', sequential: false,
+    source: 'c726de4409a8', claim: 'I18', strategy: 'get-block', sequential: false,
     trigger: ['append', 'failed or short'],
     patch: [
       {

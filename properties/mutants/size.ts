@@ -7,7 +7,7 @@ const WRITEBACK = 'src/fs/writeback.ts'
 export const SIZE: readonly Mutant[] = [
   {
     id: 'Z11', title: 'the size on disk counts bytes of a short copy that was then refused',
-    source: '1dedde690303', claim: 'I12', strategy: 'reserve-allocate', sequential: false,
+    source: '1dedde690303', claim: 'I18', strategy: 'reserve-allocate', sequential: false,
     trigger: ['short copy', 'append'],
     patch: {
       file: 'src/fs/perform-write.ts', find: '    if (accepted > 0 && from + accepted > k.size(w.inode)) k.setSize',
@@ -28,8 +28,7 @@ export const SIZE: readonly Mutant[] = [
   },
   {
     id: 'Z28', title: 'the size on disk moves with the write, before its data',
-    source: 'ba87ea699ebd', claim: 'I28', strategy: 'reserve-allocate', sequential: false, trigger: ['append', 'crash'],
-    needs: ['crash'],
+    source: 'ba87ea699ebd', claim: 'I18', strategy: 'reserve-allocate', sequential: false, trigger: ['append'],
     patch: {
       file: 'src/fs/verbs.ts', find: '    inode.size = size\n',
       replace: '    inode.size = inode.diskSize = size\n',

@@ -47,7 +47,7 @@ export const SPACE: readonly Mutant[] = [
   },
   {
     id: 'Z16', title: 'allocation takes free blocks that are promised to delayed data',
-    source: 'a30d542a0035', claim: 'I26', strategy: 'reserve-allocate', sequential: false,
+    source: 'a30d542a0035', claim: 'I1', strategy: 'reserve-allocate', sequential: false,
     trigger: ['fallocate or direct', 'ENOSPC'],
     patch: [
       {

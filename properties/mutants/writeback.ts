@@ -16,7 +16,7 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
   },
   {
     id: 'Z32', title: 'one pass keeps its mapping for later folios, across a punch and a rewrite of them',
-    source: 'd9252d526ba6, xfstests generic/524', claim: 'I5', strategy: 'reserve-allocate', sequential: false,
+    source: 'd9252d526ba6, xfstests generic/524', claim: 'I22', strategy: 'reserve-allocate', sequential: false,
     trigger: ['concurrent', 'writeback', 'punch or truncate', 'several blocks a folio'],
     patch: [
       {
