@@ -65,7 +65,7 @@ export const compareCommand = (): Command =>
     .option('--json <file>', 'also write the result to a file')
     .option('--no-judges', 'show no image to e2fsck and debugfs')
     .option('--patience <seconds>', 'how long a hook may take before it counts as an endless loop', parseWhole, PATIENCE)
-    .option('--scene <name[@n][!]>', 'one play of the fault pass as a timeline: the n-th fault site fails; ! from then on')
+    .option('--scene <name[@n][!]>', 'one play of the fault pass as a timeline: the n-th fault site fails (@n@m: both); ! from then on')
     .addHelpText('after', EXAMPLES)
     .action(async (designs: string[], options: Options) => {
       const { scene: one } = options
@@ -203,7 +203,7 @@ const jsonOf = (
 
 /** Play one scene and print what happened. @returns the exit code */
 const playScene = async (designs: readonly string[], o: Options, spec: string): Promise<number> => {
-  const [, name = '', at, sticky] = /^([a-z-]+)(?:@(\d+))?(!)?$/.exec(spec) ?? []
+  const [, name = '', at = '', sticky] = /^([a-z-]+)((?:@\d+)*)(!)?$/.exec(spec) ?? []
   const found = scene(name)
   if (found === undefined) {
     const known = SCENES.map((s) => s.name).join(', ')
@@ -213,11 +213,13 @@ const playScene = async (designs: readonly string[], o: Options, spec: string): 
   let code: number = EXIT.pass
   for (const design of designs.length > 0 ? designs : strategies.map((s) => s.name)) {
     const strategy = await designFor(design)
-    const plan = at === undefined ? { fail: [] } : { fail: [Number(at)], sticky: sticky === '!' }
+    const fail = at.split('@').slice(1).map(Number)
+    const plan = { fail, sticky: sticky === '!' }
     const p = play(found, { strategy, device: groundDevice(fixed), maxFolioOrder: fixed.folioOrder }, plan)
     process.stdout.write(`${strategy.name}, scene ${found.name}: ${found.from}\n`)
     p.timeline.forEach((line, i) => process.stdout.write(`${wrap(`${String(i + 1).padStart(4)}  ${line}`, 6)}\n`))
-    if (at !== undefined && p.failed.length === 0) process.stdout.write(`      fault site ${at} was not reached\n`)
+    const missed = fail.filter((n) => n >= p.reached.length).join(' and ')
+    if (missed !== '') process.stdout.write(`      fault site ${missed} was not reached\n`)
     process.stdout.write(`      fault sites: ${p.reached.map((site, i) => `${i} ${site}`).join(', ') || 'none'}\n\n`)
     const broken = p.findings.filter((f) => CLAIMS.find((c) => c.id === f.claim)?.declared?.(strategy) !== true)
     if (broken.length > 0) code = EXIT.failed

@@ -373,7 +373,7 @@ export class FileSystem {
 
   /** Map blocks that nobody needs any more; what cannot be given back now stays with the inode, for the next one. */
   *#shrink(k: Verbs, inode: Inode): Kernel<void> {
-    if (k.fault('EIO.shrink')) return
+    if (this.format.mapBlocks(inode) > 0 && k.fault('EIO.shrink')) return
     yield* attempt(() => this.format.shrinkMap(inode))
     this.charge(inode)
   }

@@ -4,7 +4,7 @@ import { getBlock } from '../strategies/get-block.ts'
 import { reserveAllocate } from '../strategies/reserve-allocate.ts'
 import { strategies } from '../strategies/index.ts'
 import { CLAIMS } from './claims.ts'
-import { faultPass, groundDevice, selfTest, verdicts } from './fault-pass.ts'
+import { faultPass, groundDevice, playsOf, sayReplay, selfTest, verdicts } from './fault-pass.ts'
 import { play } from './play.ts'
 import { SCENES, scene } from './scene.ts'
 import { MUTANTS } from './self-test/mutants.ts'
@@ -33,6 +33,30 @@ describe('a play', () => {
     const p = one('new-file', reserveAllocate, [1])
     expect(p.failed).toEqual([p.reached[1]])
     expect(p.cost.writes).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('pairs', () => {
+  const paired = (strategy: AnyStrategy) => faultPass({ ...ground, strategy }, { pairs: true })
+
+  test('an undo of counters has nothing that can fail; one that frees blocks has', () => {
+    const { after, broken, plays } = paired(reserveAllocate)
+    expect(after['ENOMEM.record']).toEqual([])
+    expect(after['ENOSPC.reserve']).toEqual([])
+    expect(broken).toEqual({})
+    expect(plays).toBeGreaterThan(100)
+    const blocks = paired(getBlock)
+    expect(blocks.after['ENOSPC.allocate']).toContain('EIO.free')
+    expect(blocks.broken).toEqual({})
+  })
+
+  test('are plays with two sites that fail, named so that they can be played again', () => {
+    const pair = [...playsOf(scene('grow')!, { ...ground, strategy: getBlock }, { pairs: true })]
+      .find((p) => p.plan.fail.length === 2 && p.failed.includes('EIO.free'))!
+    expect(pair.failed).toHaveLength(2)
+    expect(sayReplay(pair)).toMatch(/^grow@\d+@\d+$/)
+    expect(pair.image).toBeNull()
+    expect(pair.findings).toEqual([])
   })
 })
 

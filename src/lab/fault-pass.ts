@@ -2,8 +2,9 @@
  * The quick fault pass: every scene, once with nothing failing, then once for each fault site that its write reaches, each
  * failing once and failing from then on.
  *
- * Enumerated, never sampled; the number of plays follows from the design. Pairs of faults, interleavings and crashes are not
- * here. `selfTest` shows the same pass to the mutants.
+ * Enumerated, never sampled; the number of plays follows from the design. With `pairs` also each site that is reached after
+ * another one failed, so that an undo that fails in turn is seen (grow@3@5). Interleavings and crashes are not here. `selfTest`
+ * shows the same pass to the mutants.
  */
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { MemoryDevice } from '../block/memory-device.ts'
@@ -21,6 +22,12 @@ export interface Fixed {
   readonly blockSize: number
   /** The largest folio, as an order. */
   readonly folioOrder: number
+}
+
+/** What a pass may be told. */
+export interface PassOptions {
+  /** Let a second site fail after the first, too: in its undo, or in what is tried instead. Default false. */
+  readonly pairs?: boolean
 }
 
 /** A broken claim: the first play that showed it. */
@@ -44,6 +51,11 @@ export interface FaultPass {
   /** How often each claim was looked at. */
   readonly checked: Readonly<Record<ClaimId, number>>
   readonly broken: Readonly<Record<ClaimId, Broken>>
+  /**
+   * By fault site: the sites that the same write reached after that one had failed once, in its undo or in what it tried
+   * instead. Where there is none, nothing there can fail.
+   */
+  readonly after: Readonly<Record<string, readonly string[]>>
   /** Cost of the failed writes alone, summed. */
   readonly undo: Ledger
   /** Everything that all plays counted. */
@@ -63,27 +75,31 @@ export const sayReplay = (p: Pick<Play, 'scene' | 'plan'>): string =>
   p.scene + p.plan.fail.map((i) => `@${i}`).join('') + (p.plan.sticky === true ? '!' : '')
 
 /** All plays of one scene, the one without faults first. */
-export function* playsOf(scene: Scene, ground: Ground): Generator<Play> {
+export function* playsOf(scene: Scene, ground: Ground, { pairs = false }: PassOptions = {}): Generator<Play> {
   const dry = play(scene, ground)
   yield dry
   for (let i = 0; i < dry.reached.length; i++) {
-    yield play(scene, ground, { fail: [i] })
+    const once = play(scene, ground, { fail: [i] })
+    yield once
     yield play(scene, ground, { fail: [i], sticky: true })
+    for (let j = i + 1; pairs && j < once.reached.length; j++) yield play(scene, ground, { fail: [i, j] })
   }
 }
 
 /** The pass, play by play; what it found in all is what the generator returns. */
-export function* faultPlays(ground: Ground): Generator<Play, FaultPass> {
+export function* faultPlays(ground: Ground, options: PassOptions = {}): Generator<Play, FaultPass> {
   const checked: Record<ClaimId, number> = {}
   const broken: Record<ClaimId, Broken> = {}
+  const after = new Map<string, Set<string>>()
   let [plays, faulted, failedWrites] = [0, 0, 0]
   let undo = new Ledger()
   let total = new Ledger()
   for (const scene of SCENES) {
-    for (const p of playsOf(scene, ground)) {
+    for (const p of playsOf(scene, ground, options)) {
       yield p
       plays++
       if (p.failed.length > 0) faulted++
+      noteAfter(after, p)
       for (const c of p.checked) checked[c] = (checked[c] ?? 0) + 1
       for (const { claim, what } of p.findings) broken[claim] ??= brokenBy(p, what)
       total = monoidLedger.concat(total, p.total)
@@ -92,12 +108,23 @@ export function* faultPlays(ground: Ground): Generator<Play, FaultPass> {
       undo = monoidLedger.concat(undo, p.cost)
     }
   }
-  return { plays, faulted, failedWrites, checked, broken, undo, total }
+  return { plays, faulted, failedWrites, checked, broken, after: sorted(after), undo, total }
 }
 
+const noteAfter = (after: Map<string, Set<string>>, { plan, reached }: Play): void => {
+  const [first] = plan.fail
+  if (first === undefined || plan.fail.length > 1 || plan.sticky === true) return
+  const sites = after.get(reached[first]!) ?? new Set()
+  for (const site of reached.slice(first + 1)) sites.add(site)
+  after.set(reached[first]!, sites)
+}
+
+const sorted = (after: ReadonlyMap<string, ReadonlySet<string>>): Record<string, readonly string[]> =>
+  Object.fromEntries([...after].sort().map(([site, sites]) => [site, [...sites].sort()]))
+
 /** The pass at one go. */
-export const faultPass = (ground: Ground): FaultPass => {
-  const plays = faultPlays(ground)
+export const faultPass = (ground: Ground, options: PassOptions = {}): FaultPass => {
+  const plays = faultPlays(ground, options)
   for (;;) {
     const step = plays.next()
     if (step.done === true) return step.value
