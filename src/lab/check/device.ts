@@ -5,9 +5,10 @@
  * Bios of the page cache and of direct I/O are data. What waits may be changed until it is transferred: that is the window in
  * which an unstable page shows.
  */
-import type { Bio } from '../../block/bio.ts'
+import { Bio } from '../../block/bio.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import type { MemoryDevice } from '../../block/memory-device.ts'
+import { PageVec } from '../../kernel/page-vec.ts'
 import { fold, hashBytes } from './hash.ts'
 import { OBJECT, type Note } from './objects.ts'
 
@@ -20,9 +21,15 @@ export class WorldDevice implements BlockDevice {
   holding = false
   /** Data bios on their way, oldest first. */
   readonly waiting: Bio[] = []
+  /** What is wrong with the last transfer of data: bytes that changed on the way; a block that is not the file's any more. */
+  unstable: string | null = null
+  strayed: string | null = null
+  /** Is block `pblk` of the disk the file's now? Set by the world. */
+  owns: (pos: number) => boolean = () => true
   /** Digest of what was written since `rewind`. */
   digest = 0
   readonly #written = new Map<number, number>()
+  readonly #sums = new WeakMap<Bio, number>()
   readonly #note: Note
   readonly #noteMemory: (bytes: Buffer, start: number, len: number) => void
 
@@ -35,14 +42,19 @@ export class WorldDevice implements BlockDevice {
 
   submit(bio: Bio): void {
     this.#note(OBJECT.queue)
-    if (this.holding && bio.op !== 'flush' && isData(bio)) this.waiting.push(bio)
-    else this.#transfer(bio)
+    if (!this.holding || bio.op === 'flush' || !isData(bio)) return this.#transfer(bio)
+    this.waiting.push(bio)
+    if (bio.op === 'write') this.#sums.set(bio, sumOf(bio))
   }
 
   /** Transfer and complete the i-th waiting bio. */
   completeOne(i: number): void {
     this.#note(OBJECT.queue)
-    this.#transfer(this.waiting.splice(i, 1)[0]!)
+    const bio = this.waiting.splice(i, 1)[0]!
+    const sum = this.#sums.get(bio)
+    if (sum !== undefined && sum !== sumOf(bio)) this.unstable = `the bytes of the ${bio.done.label} changed on the way`
+    if (bio.op === 'write' && !this.owns(bio.pos)) this.strayed = `the ${bio.done.label} goes to a block that is not the file's any more`
+    this.#transfer(bio)
   }
 
   /** Complete all that waits, in order. */
@@ -53,8 +65,19 @@ export class WorldDevice implements BlockDevice {
   /** The first state again; the caller restores the bytes. */
   rewind(): void {
     this.waiting.length = 0
-    this.#written.clear()
+    this.unstable = this.strayed = null
+    if (this.#written.size > 0) this.#written.clear()
     this.digest = 0
+  }
+
+  /** Read without a trace. */
+  peek(into: Buffer, pos: number, len: number): void {
+    this.inner.submit(new Bio('read', pos, PageVec.of(into.subarray(0, len))))
+  }
+
+  /** Is a write of the byte at `pos` on its way? */
+  isWaiting(pos: number): boolean {
+    return this.waiting.some((bio) => bio.op === 'write' && pos >= bio.pos && pos < bio.pos + bio.data.length)
   }
 
   /** Digest of the bios on their way. */
@@ -91,3 +114,11 @@ const add = (a: number, b: number): number => {
 const subtract = (a: number, b: number): number => (a >= b ? a - b : LIMIT - b + a)
 
 const isData = (bio: Bio): boolean => bio.data.vec.some((s) => s.provenance === 'cache')
+
+const sumOf = (bio: Bio): number => {
+  let d = 0
+  bio.data.forEach((bytes, start, len) => {
+    d = fold(d, hashBytes(bytes, start, len))
+  })
+  return d
+}

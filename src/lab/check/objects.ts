@@ -35,9 +35,12 @@ export const MOST_FOLIOS = 64
 export const OBJECTS = OBJECT.folio + 3 * MOST_FOLIOS
 
 /** The three objects of the folio slot at page `n` of the slab. */
-export const lockOf = (n: number): number => OBJECT.folio + 3 * n
-export const bitsOf = (n: number): number => OBJECT.folio + 3 * n + 1
-export const memoryOf = (n: number): number => OBJECT.folio + 3 * n + 2
+export const lockOf = (n: number): number => partOf(n, 0)
+export const bitsOf = (n: number): number => partOf(n, 1)
+export const memoryOf = (n: number): number => partOf(n, 2)
+
+/** Slots beyond the world's memory are heads of free runs: the allocator's own. */
+const partOf = (n: number, part: number): number => (n < MOST_FOLIOS ? OBJECT.folio + 3 * n + part : OBJECT.cache)
 
 /** A name for messages. */
 export const sayObject = (o: number): string => {
@@ -112,8 +115,9 @@ export class NotedFolios {
   readonly raw: (Raw | null)[] = new Array<Raw | null>(MOST_FOLIOS).fill(null)
   readonly make: MakeFolio
 
-  constructor(note: Note) {
-    const proto = notedPrototype(note)
+  /** @param onLock called when the lock of a folio is taken or let go */
+  constructor(note: Note, onLock: (folio: Raw, locked: boolean) => void) {
+    const proto = notedPrototype(note, onLock)
     this.make = (slab, page, blockShift) => {
       if (slab.number !== 0 || page >= Slab.PAGES) throw new Error('the world needs more memory than one slab')
       const raw = new PlainFolio(slab, page, blockShift)
@@ -129,7 +133,7 @@ export class NotedFolios {
 }
 
 /** The prototype of noted folios: accessors over `$`, the plain folio that holds the fields. */
-const notedPrototype = (note: Note): object => {
+const notedPrototype = (note: Note, onLock: (folio: Raw, locked: boolean) => void): object => {
   const known = new Set<string>([...BITS, ...CACHE, ...FIXED, ...BIT_METHODS, ...MEMORY_METHODS, ...PLAIN, 'locked', 'slab', 'constructor'])
   const sample = new PlainFolio(new Slab(0, 10), 0, 10)
   for (const name of [...Object.getOwnPropertyNames(sample), ...Object.getOwnPropertyNames(PlainFolio.prototype)]) {
@@ -151,7 +155,17 @@ const notedPrototype = (note: Note): object => {
   }
   for (const name of BITS) field(name, bitsOf)
   for (const name of CACHE) field(name, () => OBJECT.cache)
-  field('locked', lockOf)
+  Object.defineProperty(proto, 'locked', {
+    get(this: { $: Raw }) {
+      note(lockOf(this.$.page))
+      return this.$.locked
+    },
+    set(this: { $: Raw }, v: boolean) {
+      note(lockOf(this.$.page))
+      if (v !== this.$.locked) onLock(this.$, v)
+      this.$.locked = v
+    },
+  })
   field('slab', memoryOf)
   for (const name of ['page', 'base', 'blockShift']) {
     Object.defineProperty(proto, name, { get(this: { $: Raw }) { return this.$[name as 'page'] } })

@@ -1,0 +1,183 @@
+/**
+ * Contents: I8 to I14, I18, I19, I23, I24: which bytes may stand where.
+ *
+ * All of them come from one question (check/truth.ts): may this value be shown at this place now? A byte that may not is put to
+ * the claim whose sentence it breaks, by what it is and by whose byte is missing.
+ */
+import { MAPPED } from '../../src/fs/extent-map.ts'
+import type { History, Record } from '../../src/lab/check/history.ts'
+import { CHANGED } from '../../src/lab/check/digests.ts'
+import type { Look } from '../../src/lab/check/judge.ts'
+import type { Raw } from '../../src/lab/check/objects.ts'
+import { sayWrong, type Wrong } from '../../src/lab/check/truth.ts'
+import { DIRTY, UPTODATE } from '../../src/pagecache/folio.ts'
+import type { Claim } from './claim.ts'
+
+const TAKING = ['truncate', 'punch', 'zero']
+const STORES = ['store', 'dma']
+
+/** The claim that a wrong byte breaks. */
+const breaks = (w: Wrong, look: Look): string => {
+  if (w.kind === 'stale' || w.kind === 'raw') return 'I10'
+  const failed = (r: Record): boolean => r.ended && r.errno !== null
+  if (w.kind === 'foreign') return w.of !== null && failed(w.of) ? (w.of.errno === 'EINTR' ? 'I29' : 'I12') : 'I11'
+  if (w.pos >= look.truth.size && w.kind === 'old' && w.of === null) return 'I19'
+  if (w.missing.some((r) => TAKING.includes(r.action.op))) return 'I24'
+  if (w.missing.length > 0 && w.missing.every((r) => STORES.includes(r.action.op))) return 'I23'
+  if (look.history.records.some((r) => failed(r) && r.action.op === 'write')) return 'I14'
+  if (look.when === 'cold' || look.when === 'again') return 'I9'
+  return look.when === null ? 'I8' : 'I11'
+}
+
+interface Found {
+  readonly claim: string
+  readonly what: string
+}
+
+/** What the judges of this family found in this step, worked out once. */
+const memo = new WeakMap<History, { version: number; steps: number; found: Found | null }>()
+
+const found = (w: Wrong | null, look: Look, where: string): Found | null =>
+  w === null ? null : { claim: breaks(w, look), what: `${where}: ${sayWrong(w, look.say)}` }
+
+/** Bytes of the cache, and of a read that just returned. */
+const wrongNow = (look: Look): Found | null => {
+  const m = memo.get(look.history)
+  if (m !== undefined && m.version === look.history.version && m.steps === look.world.steps) return m.found
+  const result = inCache(look, look.changedFolios) ?? inReads(look)
+  memo.set(look.history, { version: look.history.version, steps: look.world.steps, found: result })
+  return result
+}
+
+const inCache = (look: Look, folios: readonly Raw[]): Found | null => {
+  if (look.failed.some((site) => site.startsWith('EIO.') && !site.startsWith('EIO.write'))) return null
+  for (const f of folios) {
+    if (f.home !== look.inode.pages) continue
+    const w = found(look.truth.wrongInFolio(f, look.inode.size), look, `page ${f.index} of the cache`)
+    if (w !== null) return w
+  }
+  return null
+}
+
+const inReads = (look: Look): Found | null => {
+  for (const r of look.history.records) {
+    if (!r.ended || r.bytes === null || r.errno !== null || !look.history.isNewest(r)) continue
+    const w = found(look.truth.wrong(r.bytes, 0, r.from, Math.min(r.n, r.bytes.length), r), look, look.say(r))
+    if (w !== null) return w
+  }
+  return null
+}
+
+const rests = new WeakMap<History, { version: number; when: string | null; found: Found | null }>()
+
+/** As `lookAtRest`, worked out once a stage. */
+const atRest = (look: Look): Found | null => {
+  const m = rests.get(look.history)
+  if (m !== undefined && m.version === look.history.version && m.when === look.when) return m.found
+  const result = lookAtRest(look)
+  rests.set(look.history, { version: look.history.version, when: look.when, found: result })
+  return result
+}
+
+/** The whole file as it is read at this stage. Where I/O failed, only what is cached counts. */
+const lookAtRest = (look: Look): Found | null => {
+  if (look.contents === null || (look.ioFailed && look.when !== 'rest') || look.when === 'again') return null
+  const stage = { rest: 'the file at rest', synced: 'the file after sync', cold: 'the file read from the disk' }[look.when as 'rest']
+  return found(look.truth.wrong(look.contents, 0, 0, look.contents.length), look, stage)
+}
+
+/** The judge of one claim of this family. */
+const judge = (claim: string): Claim['judges'] => [{
+  on: CHANGED.folio | CHANGED.size | CHANGED.history,
+  step: (look) => {
+    const w = wrongNow(look)
+    return w !== null && w.claim === claim ? w.what : null
+  },
+  when: ['rest', 'synced', 'cold'],
+  rest: (look) => {
+    const w = atRest(look)
+    return w !== null && w.claim === claim ? [w.what] : []
+  },
+}]
+
+// --- I9 ------------------------------------------------------------------------------------------------------------------
+
+const scratch = Buffer.alloc(4096)
+
+/** Clean, uptodate and at rest in the cache: then the disk says the same. */
+const cleanEqualsDisk = (look: Look): string | null => {
+  const { inode, fs, history, world } = look
+  if (look.ioFailed || history.inFlight('truncate', 'punch', 'zero', 'allocate')) return null
+  const e = { lblk: 0, n: 0, state: 0 as 0 | 1 | 2 | 3, pblk: 0 }
+  for (const f of look.changedFolios) {
+    if (f.home !== inode.pages || f.locked || f.writeback || f.pins > 0 || f.dirty) continue
+    for (let off = 0; off < f.size && f.pos + off < inode.size; off += fs.blockSize) {
+      if ((f.bits(off) & (UPTODATE | DIRTY)) !== UPTODATE) continue
+      inode.map.lookup((f.pos + off) / fs.blockSize, 1, e)
+      if (e.state === MAPPED) world.device.peek(scratch, e.pblk * fs.blockSize, fs.blockSize)
+      else scratch.fill(0, 0, fs.blockSize)
+      const n = Math.min(fs.blockSize, inode.size - f.pos - off)
+      if (f.slab.bytes.compare(scratch, 0, n, f.base + off, f.base + off + n) !== 0) {
+        return `block ${(f.pos + off) / fs.blockSize} is clean and uptodate in the cache, and the disk says otherwise`
+      }
+    }
+  }
+  return null
+}
+
+/** The claims about contents. */
+export const CONTENTS: readonly Claim[] = [
+  {
+    id: 'I8', family: 'contents', short: 'uptodate blocks hold the file', forced: true,
+    sentence: 'Inside i_size, outside ranges that are being copied, an uptodate block holds the bytes of the file; a folio is uptodate only ' +
+      'if its blocks are.',
+    source: 'Piggin 2006, linux-fsdevel: "zeros temporarily appearing"; libfs series of 2007-02', judges: judge('I8'),
+  },
+  {
+    id: 'I9', family: 'contents', short: 'clean and uptodate = the disk', forced: true,
+    sentence: 'What is clean, uptodate and not under writeback equals the disk, or its error is recorded in the address space.',
+    source: '3b136499e906; e9c3a8e820ed',
+    judges: [...judge('I9'), { on: CHANGED.folio | CHANGED.disk | CHANGED.map | CHANGED.lock, step: cleanEqualsDisk }],
+  },
+  {
+    id: 'I10', family: 'contents', short: 'no stale or raw byte is readable', forced: true,
+    sentence: 'No byte of a former owner of a block, and none of fresh memory, is ever readable: by read, by a mapping, or from the disk.',
+    source: 'Chinner, seed 002: "uninitialised blocks expose stale data"; 2cd8bdb5efc1', judges: judge('I10'),
+  },
+  {
+    id: 'I11', family: 'contents', short: 'n bytes are written, and nothing else', forced: true,
+    sentence: 'After a write that returns n, bytes [pos, pos + n) come from the source and everything else is unchanged.',
+    source: 'write(2), POSIX.1-2024', judges: judge('I11'),
+  },
+  {
+    id: 'I12', family: 'contents', short: 'a failed write changes nothing', forced: true,
+    sentence: 'A write that returns an errno leaves the size and every readable byte as they were.',
+    source: 'Piggin, seed 002: "operations after the copy not able to fail"', judges: judge('I12'),
+    declared: (s) => !s.claims.rollback,
+  },
+  {
+    id: 'I14', family: 'contents', short: 'a failed write removes nothing older', forced: true,
+    sentence: 'After a success no later failed operation removes the data: rollback touches only what this write made.',
+    source: 'f65e6fad293b (LTP write03); f43dc4dc3eff', judges: judge('I14'),
+  },
+  {
+    id: 'I19', family: 'size', short: 'an extension reads as zeros', forced: true,
+    sentence: 'Bytes past the end inside the last block read as zeros after any extension: a write beyond, truncate up, fallocate.',
+    source: '52aecaee1c26; pagecache_isize_extended (mm/truncate.c)', judges: judge('I19'),
+  },
+  {
+    id: 'I23', family: 'isolation', short: 'no mapped or pinned store is lost', forced: true,
+    sentence: 'Each store through a mapping or a pin ends in a written block or is ordered before a truncate or an overwrite.',
+    source: 'Piggin, seed 002: "writable mmaps ... get_user_pages"; 79352894b285', judges: judge('I23'),
+  },
+  {
+    id: 'I24', family: 'isolation', short: 'truncated bytes do not come back', forced: true,
+    sentence: 'After truncate or punch returned, nothing cached, in flight or queued brings old bytes back there.',
+    source: '730633f0b7f9; bde52788bdb7', judges: judge('I24'),
+  },
+  {
+    id: 'I29', family: 'calls', short: 'EINTR only if nothing was written', forced: true,
+    sentence: 'EINTR or ERESTARTSYS only if nothing was written.',
+    source: 'signal(7); netfs_perform_write (fs/netfs/buffered_write.c)', judges: judge('I29'),
+  },
+]

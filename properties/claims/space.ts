@@ -1,0 +1,193 @@
+/** Space: I1 to I7, I26, I27. Every block is counted from more than one side, at every step. */
+import { DELALLOC, isReal, UNWRITTEN } from '../../src/fs/extent-map.ts'
+import { accountBlocks } from '../../src/fs/formats/accounting.ts'
+import { ExtFormat } from '../../src/fs/formats/ext-format.ts'
+import { isLeft } from 'fp-ts/lib/Either.js'
+import { run } from '../../src/kernel/kernel.ts'
+import { PAGE } from '../../src/kernel/units.ts'
+import { CHANGED } from '../../src/lab/check/digests.ts'
+import type { Look } from '../../src/lab/check/judge.ts'
+import { DIRTY } from '../../src/pagecache/folio.ts'
+import type { Claim } from './claim.ts'
+
+const someone = (what: string | null): readonly string[] => (what === null ? [] : [what])
+
+// --- I1 ------------------------------------------------------------------------------------------------------------------
+
+const total = ({ fs, inode, world }: Look): string | null => {
+  const { freeBlocks, totalBlocks } = fs.format
+  const file = inode.map.realBlocks + fs.format.mapBlocks(inode)
+  const sum = freeBlocks + world.usedByOthers + file
+  if (sum !== totalBlocks) return `${freeBlocks} blocks free, ${world.usedByOthers} of others, ${file} of the file: ${sum} of ${totalBlocks}`
+  if (fs.space.reserved < 0) return `${fs.space.reserved} blocks reserved`
+  return fs.space.available < 0 ? `${fs.space.reserved} blocks reserved, and only ${freeBlocks} free` : null
+}
+
+const byBitmaps = ({ fs }: Look): string | null => {
+  const counted = run(fs.format.countFreeBlocks())
+  if (isLeft(counted)) return `the bitmaps cannot be read: ${counted.left}`
+  return counted.right === fs.format.freeBlocks ? null : `${counted.right} blocks free by the bitmaps, ${fs.format.freeBlocks} by the counter`
+}
+
+const allGone = ({ fs, world }: Look): readonly string[] => {
+  const { freeBlocks } = fs.format
+  if (freeBlocks === world.freeAtFirst && fs.lostBlocks === 0) return []
+  return [`all files are gone: ${freeBlocks} blocks free, ${world.freeAtFirst} at first, ${fs.lostBlocks} given up`]
+}
+
+// --- I2, I4 --------------------------------------------------------------------------------------------------------------
+
+const owedToSomeone = ({ fs, world }: Look): string | null => {
+  let owed = fs.space.splits
+  for (const i of fs.inodes.values()) owed += i.map.delayedBlocks + i.owed
+  let held = 0
+  for (const { file } of world.files) held += file.mapping.reserved + file.mapping.reservedMap
+  const { reserved } = fs.space
+  return reserved === owed + held ? null : `${reserved} blocks reserved: ${owed} owed to inodes, ${held} held by writes under way`
+}
+
+const TAKING = ['truncate', 'punch', 'zero'] as const
+
+/** Delayed blocks without dirty data that no write under way made. */
+const bareDelayed = (look: Look): string | null => {
+  const { inode, fs, history, world } = look
+  if (inode.map.delayedBlocks === 0 || history.inFlight(...TAKING)) return null
+  for (const e of inode.map.extents) {
+    if (e.state !== DELALLOC) continue
+    for (let b = e.lblk; b < e.lblk + e.n; b++) {
+      const f = inode.pages!.find(Math.floor((b * fs.blockSize) / PAGE))
+      if (f !== null && (f.bits(b * fs.blockSize - f.pos) & DIRTY) !== 0) continue
+      if (world.files.some(({ file }) => file.mapping.isMade(b)) && history.inFlight('write')) continue
+      return `block ${b} is delayed, has no dirty data over it and belongs to no write under way`
+    }
+  }
+  return null
+}
+
+/** Dirty blocks inside i_size with nothing below. */
+const bareDirty = (look: Look): string | null => {
+  const { inode, fs, history, changedFolios } = look
+  if (fs.strategy.claims.mmapHole === 'late' || history.inFlight(...TAKING)) return null
+  if (look.world.program.fibers.some((f) => f.some((a) => a.op === 'dma'))) return null
+  const e = { lblk: 0, n: 0, state: DELALLOC as 0 | 1 | 2 | 3, pblk: 0 }
+  for (const f of changedFolios) {
+    if (f.home !== inode.pages || f.locked || !f.dirty) continue
+    for (let off = 0; off < f.size && f.pos + off < inode.size; off += fs.blockSize) {
+      if ((f.bits(off) & DIRTY) === 0) continue
+      if (inode.map.lookup((f.pos + off) / fs.blockSize, 1, e).state === 0) return `block ${(f.pos + off) / fs.blockSize} is dirty over a hole`
+    }
+  }
+  return null
+}
+
+// --- I5, I6 --------------------------------------------------------------------------------------------------------------
+
+const mappedTwice = ({ inode, fs }: Look): string | null => {
+  const real = inode.map.extents.filter((e) => isReal(e.state)).sort((a, b) => a.pblk - b.pblk)
+  for (let i = 0; i < real.length; i++) {
+    const e = real[i]!
+    const before = real[i - 1]
+    if (before !== undefined && before.pblk + before.n > e.pblk) return `block ${e.pblk} of the disk is mapped twice`
+    if (e.pblk <= 0 || e.pblk + e.n > fs.format.totalBlocks) return `block ${e.lblk} of the file is mapped to ${e.pblk}, outside the disk`
+  }
+  return null
+}
+
+const accounts = ({ fs }: Look): readonly string[] => {
+  if (!(fs.format instanceof ExtFormat)) return []
+  const found = run(accountBlocks(fs.format))
+  return isLeft(found) ? [`the maps on disk cannot be read: ${found.left}`] : found.right.problems
+}
+
+const pastEnd = ({ inode, fs, world }: Look): readonly string[] => {
+  const asked = [...world.program.before, ...world.program.fibers.flat()].some((a) => a.op === 'allocate')
+  const end = Math.ceil(inode.size / fs.blockSize)
+  const past = inode.map.extents.find((e) => e.lblk + e.n > end && !(asked && e.state === UNWRITTEN))
+  return past === undefined ? [] : [`block ${Math.max(past.lblk, end)} stays, the file ends at block ${end}`]
+}
+
+// --- I26 -----------------------------------------------------------------------------------------------------------------
+
+/** A write that failed or stopped although nothing stood in its way. */
+const needless = (look: Look): readonly string[] => {
+  const { history, world: { program } } = look
+  if (look.failed.length > 0 || program.config.leave !== undefined || program.config.quota !== undefined) return []
+  return history.records.flatMap((r) => {
+    const a = r.action
+    if (a.op !== 'write' || a.nowait === true) return []
+    const readable = a.readable ?? a.len
+    if (r.errno === 'EFAULT' && (readable < a.len || a.self !== undefined)) return []
+    if (r.errno === 'EBUSY' && look.fs.strategy.claims.mayRefuse === true) return []
+    if (r.errno !== null) return [`${look.say(r)}: nothing failed below it`]
+    // What cannot be read, or is taken away for good, may cut it; one that fails on any unreadable byte says EFAULT above.
+    return r.n < readable && a.self === undefined ? [`${look.say(r)}: it stopped after ${r.n} of ${readable} bytes, and nothing failed`] : []
+  })
+}
+
+const retried = (look: Look): readonly string[] =>
+  look.again.flatMap(({ record, n }) => (n === (record.action as { len: number }).len ? [] : [`${look.say(record)}, done again with room: ${n}`]))
+
+const stillDirty = ({ inode, when }: Look): readonly string[] =>
+  when === 'synced' && inode.pages!.dirty.length > 0 ? ['after sync, accepted data is still dirty: writeback found no place for it'] : []
+
+/** The claims about space. */
+export const SPACE: readonly Claim[] = [
+  {
+    id: 'I1', family: 'space', short: 'free + used = total, at every step', forced: true,
+    sentence: 'Blocks free by the bitmaps and blocks in use by inodes and metadata are all blocks; when all files are gone, as many are ' +
+      'free as at first.',
+    source: 'e2fsck pass 5; 7132de744ba7',
+    judges: [
+      { on: CHANGED.space | CHANGED.format, step: total, when: ['rest', 'synced'], rest: (l) => someone(total(l) ?? byBitmaps(l)) },
+      { on: 0, when: ['gone'], rest: allGone },
+    ],
+  },
+  {
+    id: 'I2', family: 'space', short: 'reserved = owed + held, at every step', forced: true,
+    sentence: 'The reserved counter is the sum of the delayed blocks, the map blocks owed for them, and what operations under way hold.',
+    source: 'Chinner, seed 002: unreserve "can simply be accounting"; acf795dc161f',
+    judges: [{ on: CHANGED.space | CHANGED.history, step: owedToSomeone, rest: (l) => someone(owedToSomeone(l)) }],
+  },
+  {
+    id: 'I3', family: 'space', short: 'nothing stays reserved at rest', forced: true,
+    sentence: 'After sync, with no operation under way, no block is reserved.',
+    source: 'b1bf862e9dad; ext4 delayed_allocation_blocks',
+    judges: [{ on: 0, when: ['synced'], rest: ({ fs }) => (fs.space.reserved === 0 ? [] : [`${fs.space.reserved} blocks are still reserved`]) }],
+  },
+  {
+    id: 'I4', family: 'space', short: 'each delayed block has dirty data', forced: true,
+    sentence: 'Every delayed block has a dirty block over it or belongs to an operation under way; every dirty block has a block or a ' +
+      'delayed one below it, unless stores to holes are declared to get theirs late.',
+    source: 'fs/ext4/inode.c of 6.18 (the short-copy leak, Z55); 198dd8aedee6',
+    judges: [
+      { on: CHANGED.map | CHANGED.folio | CHANGED.history, step: (l) => bareDelayed(l) ?? bareDirty(l), rest: (l) => someone(bareDelayed(l)) },
+    ],
+  },
+  {
+    id: 'I5', family: 'space', short: 'no block is mapped twice or free', forced: true,
+    sentence: 'No block is mapped twice, no mapped block is free, and writeback never goes to a block that is not the file\'s.',
+    source: 'e2fsck pass 1b',
+    judges: [{ on: CHANGED.map, step: mappedTwice }, { on: 0, when: ['synced'], rest: accounts }],
+  },
+  {
+    id: 'I6', family: 'space', short: 'no block stays past the end of file', forced: true,
+    sentence: 'After sync no written block lies past the end of a file, and unwritten ones only where fallocate asked for them.',
+    source: '0f64415d4276; e2fsck "i_size is ..., should be ..."',
+    judges: [{ on: 0, when: ['synced'], rest: pastEnd }],
+  },
+  {
+    id: 'I7', family: 'space', short: 'shared blocks never change', forced: true,
+    sentence: 'A block that two files share never changes its content.',
+    source: 'fs/xfs/xfs_reflink.c', judges: [], vacuous: () => 'neither ext2 nor ext4 shares blocks between files',
+  },
+  {
+    id: 'I26', family: 'space', short: 'no needless error; a retry succeeds', forced: true,
+    sentence: 'Where there is room no write fails; a write that succeeded finds its space at writeback; after ENOSPC, making room makes ' +
+      'a retry succeed.',
+    source: 'write(2); a30d542a0035',
+    judges: [
+      { on: 0, when: ['rest'], rest: needless }, { on: 0, when: ['synced'], rest: stillDirty }, { on: 0, when: ['again'], rest: retried },
+    ],
+    declared: (s) => s.claims.mayRefuse === true,
+  },
+]

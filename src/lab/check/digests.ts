@@ -1,0 +1,166 @@
+/**
+ * Digests: a number for the present value of every object of a world, brought up to date for the objects that a step noted.
+ *
+ * Whether a step wrote an object is found by comparing digests, not by trusting the code: an access that leaves the value as
+ * it was is a read.
+ */
+import { isReal } from '../../fs/extent-map.ts'
+import { PAGE } from '../../kernel/units.ts'
+import type { Footprint } from '../../sim/system.ts'
+import { fold, hashBytes } from './hash.ts'
+import type { Logs } from './members.ts'
+import { bitsOf, lockOf, memoryOf, MOST_FOLIOS, type Note, OBJECT, OBJECTS, type Raw, SLOTS } from './objects.ts'
+import type { World } from './world.ts'
+
+/** What changed in a step, as bits: what a judge asks to be called for. */
+export const CHANGED = { space: 1, map: 2, folio: 4, size: 8, disk: 16, format: 32, history: 64, cache: 128, lock: 256, errors: 512 } as const
+
+/** The digests of one world. */
+export class Digests {
+  /** Folios whose bits or bytes changed in the last step. */
+  readonly changedFolios: Raw[] = []
+  readonly #world: World
+  readonly #logs: Logs
+  readonly #now = new Float64Array(OBJECTS)
+  readonly #first = new Float64Array(OBJECTS)
+
+  constructor(world: World, logs: Logs) {
+    this.#world = world
+    this.#logs = logs
+  }
+
+  /** Work out the first state. */
+  first(): void {
+    for (let o = 0; o < OBJECTS; o++) this.#first[o] = this.#of(o)
+    this.#now.set(this.#first)
+  }
+
+  rewind(): void {
+    this.#now.set(this.#first)
+  }
+
+  of(object: number): number {
+    return this.#now[object]!
+  }
+
+  /** Digest of the whole state, histories included. */
+  whole(): number {
+    let d = 0
+    for (let o = 0; o < OBJECTS; o++) d = fold(d, this.#now[o]!)
+    return d
+  }
+
+  /** Bring the noted objects up to date; those that changed are marked as written. @returns bits of CHANGED */
+  update(footprint: Footprint): number {
+    let changed = 0
+    this.changedFolios.length = 0
+    for (const o of footprint.objects) {
+      const d = this.#of(o)
+      if (d === this.#now[o]) continue
+      this.#now[o] = d
+      footprint.touch(o)
+      changed |= KINDS[o]!
+      if (o >= OBJECT.folio && (o - OBJECT.folio) % 3 !== 0) {
+        const raw = this.#world.folios.raw[Math.floor((o - OBJECT.folio) / 3)]!
+        if (!this.changedFolios.includes(raw)) this.changedFolios.push(raw)
+      }
+    }
+    return changed
+  }
+
+  /** A device reads or writes memory of the page cache: note whose. */
+  noteMemory(note: Note, bytes: Buffer, start: number, len: number): void {
+    const { raw } = this.#world.folios
+    if (raw[0]?.slab.bytes !== bytes) return
+    for (let page = Math.floor(start / PAGE); page * PAGE < start + len; page++) {
+      for (let head = page; head >= 0; head--) {
+        const f = raw[head]
+        if (f === null || f === undefined || head + f.pages <= page) continue
+        note(memoryOf(head))
+        break
+      }
+    }
+  }
+
+  #of(o: number): number {
+    const { inode, session, device, history, folios } = this.#world
+    if (o >= OBJECT.folio) return folioDigest(folios.raw[Math.floor((o - OBJECT.folio) / 3)] ?? null, (o - OBJECT.folio) % 3)
+    if (o >= OBJECT.ended) return history.digest(o - OBJECT.ended)
+    if (o >= OBJECT.slot) return slotDigest(this.#world, o - OBJECT.slot)
+    switch (o) {
+      case OBJECT.space: return fold(session.fs.space.reserved, session.fs.space.splits)
+      case OBJECT.format: return this.#logs.format
+      case OBJECT.disk: return device.digest
+      case OBJECT.cache: return this.#logs.cache
+      case OBJECT.queue: return device.queueDigest()
+      case OBJECT.size: return inode.size
+      case OBJECT.diskSize: return inode.diskSize * 2 + (inode.dirty ? 1 : 0)
+      case OBJECT.map: return mapDigest(this.#world)
+      case OBJECT.owed: return inode.owed
+      case OBJECT.rwsem: return inode.rwsem.shared * 2 + (inode.rwsem.exclusive ? 1 : 0)
+      case OBJECT.invalidateLock: return inode.invalidateLock.shared * 2 + (inode.invalidateLock.exclusive ? 1 : 0)
+      case OBJECT.mapLock: return inode.mapLock.held ? 1 : 0
+      case OBJECT.errors: return this.#logs.errors
+      case OBJECT.mapping: return mappingDigest(this.#world)
+      default: return 0
+    }
+  }
+}
+
+const folioDigest = (f: Raw | null, part: number): number => {
+  if (f === null) return 0
+  if (part === 0) return f.locked ? 1 : 0
+  const { slab } = f
+  const used = f.home !== null || f.locked || f.pins > 0 || f.refs > 0
+  if (part === 2) {
+    if (!used) return 0
+    let d = hashBytes(slab.bytes, f.base, f.size)
+    for (let p = f.page; p < f.page + f.pages; p++) d = fold(d, slab.pte[p]!)
+    return d
+  }
+  if (!used) return 1
+  const flags = (f.writeback ? 1 : 0) + (f.referenced ? 2 : 0) + (f.edgesOnly ? 4 : 0) + (f.home !== null ? 8 : 0) + (f.dirtySlot >= 0 ? 16 : 0)
+  let d = fold(flags * 16 + f.order, fold(f.index, fold(f.pins, f.refs)))
+  d = fold(d, f.old === null ? 0 : f.old.page + 1)
+  const first = f.base >>> f.blockShift
+  for (let b = first; b < first + f.blocks; b++) d = fold(d, slab.state[b]!)
+  return d
+}
+
+const slotDigest = (world: World, slot: number): number => {
+  let d = slot
+  for (const f of world.folios.raw) {
+    if (f === null || f.home !== world.inode.pages) continue
+    for (let i = f.index; i < f.index + f.pages; i++) if (i % SLOTS === slot) d = fold(d, f.page * 65536 + f.generation)
+  }
+  return d
+}
+
+const mapDigest = ({ inode: { map } }: World): number => {
+  let d = map.seq
+  for (const e of map.extents) d = fold(d, fold(e.lblk * 4 + e.state, e.n * 65536 + (isReal(e.state) ? e.pblk : 0)))
+  return d
+}
+
+/** The list of dirty folios has no order that anybody relies on. */
+const mappingDigest = ({ inode }: World): number => {
+  const pages = inode.pages!
+  let dirty = 0
+  for (const f of pages.dirty) dirty += 2 ** (f.page % 40)
+  return fold(dirty, fold(pages.writablePtes, pages.pages))
+}
+
+/** What a change of each object means. */
+const KINDS = new Int32Array(OBJECTS)
+for (const [o, kind] of [
+  [OBJECT.space, CHANGED.space], [OBJECT.format, CHANGED.format | CHANGED.space], [OBJECT.disk, CHANGED.disk], [OBJECT.cache, CHANGED.cache],
+  [OBJECT.size, CHANGED.size], [OBJECT.diskSize, CHANGED.size], [OBJECT.map, CHANGED.map | CHANGED.space], [OBJECT.owed, CHANGED.space],
+  [OBJECT.errors, CHANGED.errors], [OBJECT.rwsem, CHANGED.lock], [OBJECT.invalidateLock, CHANGED.lock], [OBJECT.mapLock, CHANGED.lock],
+] as const) KINDS[o] = kind
+for (let i = OBJECT.ended; i < OBJECT.folio; i++) KINDS[i] = CHANGED.history
+for (let i = OBJECT.slot; i < OBJECT.ended; i++) KINDS[i] = CHANGED.cache
+for (let n = 0; n < MOST_FOLIOS; n++) {
+  KINDS[lockOf(n)] = CHANGED.lock
+  KINDS[bitsOf(n)] = CHANGED.folio
+  KINDS[memoryOf(n)] = CHANGED.folio
+}

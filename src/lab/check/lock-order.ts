@@ -1,0 +1,116 @@
+/**
+ * LockOrder: which locks each fiber holds, in which order they were taken, and what was done under them.
+ *
+ * The graph of "taken while holding" is collected over all runs; a cycle in it is a deadlock that some schedule may reach
+ * (as lockdep sees it), even if no run deadlocked. Folio locks are one node a direction: taking a higher index while a lower
+ * one is held is the rule, the other way round is a finding.
+ */
+import type { Inode } from '../../fs/inode.ts'
+import type { Lock, RwLock } from '../../kernel/lock.ts'
+import type { Violation } from '../../sim/system.ts'
+
+/** Names of locks in the graph. */
+export type LockName = 'inode lock' | 'inode lock (shared)' | 'invalidate lock' | 'invalidate lock (shared)' | 'map lock' | 'folio lock'
+
+interface Held {
+  readonly name: LockName
+  /** Page of a folio, 0 for others. */
+  readonly index: number
+}
+
+/** Locks under which a fault of user memory may wait for itself (claim I16). */
+const NO_FAULT: readonly LockName[] = ['folio lock', 'invalidate lock', 'invalidate lock (shared)', 'map lock']
+
+/** The locks of one world's file. */
+export class LockOrder {
+  /** `a -> b`: b was taken while a was held; how often. */
+  readonly edges = new Map<string, number>()
+  /** What went wrong in this run. */
+  found: Violation | null = null
+  readonly #held = new Map<number, Held[]>()
+
+  rewind(): void {
+    this.found = null
+    this.#held.clear()
+  }
+
+  /** Locks that `fiber` holds. */
+  heldBy(fiber: number): readonly { readonly name: LockName; readonly index: number }[] {
+    return this.#held.get(fiber) ?? []
+  }
+
+  /** The lock of the folio at page `index` changed. */
+  folio(fiber: number, index: number, locked: boolean): void {
+    if (locked) this.#took(fiber, 'folio lock', index)
+    else this.#let(fiber, 'folio lock', index)
+  }
+
+  /** A page fault of user memory begins. */
+  fault(fiber: number): void {
+    const held = this.heldBy(fiber).find((h) => NO_FAULT.includes(h.name))
+    if (held !== undefined) this.found ??= { claim: 'I16', what: `a page fault of user memory is taken while the ${held.name} is held` }
+  }
+
+  /** Follow the locks of an inode. */
+  watch(inode: Inode, fiber: () => number): void {
+    const rw = (lock: RwLock, name: 'inode lock' | 'invalidate lock'): void => {
+      const { tryLock, unlock, tryLockShared, unlockShared } = lock
+      const shared = `${name} (shared)` as LockName
+      lock.tryLock = () => tryLock() && this.#took(fiber(), name, 0)
+      lock.tryLockShared = () => tryLockShared() && this.#took(fiber(), shared, 0)
+      lock.unlock = () => (unlock(), this.#let(fiber(), name, 0))
+      lock.unlockShared = () => (unlockShared(), this.#let(fiber(), shared, 0))
+    }
+    rw(inode.rwsem, 'inode lock')
+    rw(inode.invalidateLock, 'invalidate lock')
+    const map: Lock = inode.mapLock
+    const { tryLock, unlock } = map
+    map.tryLock = () => tryLock() && this.#took(fiber(), 'map lock', 0)
+    map.unlock = () => (unlock(), this.#let(fiber(), 'map lock', 0))
+  }
+
+  #took(fiber: number, name: LockName, index: number): true {
+    if (fiber < 0) return true
+    let held = this.#held.get(fiber)
+    if (held === undefined) this.#held.set(fiber, (held = []))
+    for (const h of held) {
+      const edge = `${h.name} -> ${name}${h.name === name && name === 'folio lock' ? (h.index < index ? ' (ascending)' : ' (descending)') : ''}`
+      this.edges.set(edge, (this.edges.get(edge) ?? 0) + 1)
+      if (edge.endsWith('(descending)')) {
+        this.found ??= { claim: 'I16', what: `the folio lock of page ${index} is taken while that of page ${h.index} is held` }
+      }
+    }
+    held.push({ name, index })
+    return true
+  }
+
+  #let(fiber: number, name: LockName, index: number): void {
+    if (fiber < 0) return
+    const held = this.#held.get(fiber)
+    const at = held?.findLastIndex((h) => h.name === name && (name !== 'folio lock' || h.index === index)) ?? -1
+    if (at >= 0) held!.splice(at, 1)
+  }
+}
+
+/** A cycle in the graph of edges, as `a -> b -> a`, or null. Edges among folio locks that ascend are no cycle. */
+export const lockCycle = (edges: ReadonlyMap<string, number>): string | null => {
+  const next = new Map<string, Set<string>>()
+  for (const edge of edges.keys()) {
+    const [a, b] = edge.replace(/ \((ascending|descending)\)$/, '').replaceAll(' (shared)', '').split(' -> ') as [string, string]
+    if (a === b && edge.endsWith('(ascending)')) continue
+    next.set(a, (next.get(a) ?? new Set()).add(b))
+  }
+  const walk = (at: string, path: readonly string[]): string | null => {
+    if (path.includes(at)) return [...path.slice(path.indexOf(at)), at].join(' -> ')
+    for (const to of next.get(at) ?? []) {
+      const found = walk(to, [...path, at])
+      if (found !== null) return found
+    }
+    return null
+  }
+  for (const at of next.keys()) {
+    const found = walk(at, [])
+    if (found !== null) return found
+  }
+  return null
+}

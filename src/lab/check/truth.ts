@@ -1,0 +1,247 @@
+/**
+ * Truth: which bytes may stand where, judged by who wrote them.
+ *
+ * Every byte names its writer. A value may be seen at a place if it is that of the file before the fibers, or of an action that
+ * covers the place, and if no later action must have replaced it: u replaces c if u covers the place, has returned, and began
+ * after c had returned. So a lost, a torn, a stale and a resurrected byte are all one thing: a value that nobody may show.
+ *
+ * The file is cut into *cells* at the sectors of the tags and at the bounds of all actions: within a cell every action covers
+ * all bytes or none.
+ */
+import { UPTODATE } from '../../pagecache/folio.ts'
+import type { History, Record } from './history.ts'
+import type { Raw } from './objects.ts'
+import { type Action, type Program, TAG_SECTOR, tagByte, tagOf } from './program.ts'
+import { payload } from './actor.ts'
+
+/** Most bytes of a world's file. */
+export const MOST_BYTES = 96 * 1024
+
+/** Bits of a set of values: bit t for tag t; and these. */
+const ZERO = 1 << 14
+const ANY = 1 << 15
+
+const ZEROING: readonly Action['op'][] = ['truncate', 'punch', 'zero']
+
+/** What a byte that may not be there is. */
+export interface Wrong {
+  readonly pos: number
+  readonly found: number
+  /** `stale` = of the disk before, `raw` = fresh memory, `foreign` = of an action that did not put it there, `old` = replaced. */
+  readonly kind: 'stale' | 'raw' | 'foreign' | 'old' | 'zero'
+  /** The action that the byte is of; null if it is nobody's. */
+  readonly of: Record | null
+  /** Actions that had returned and cover the place: whose bytes are missing. */
+  readonly missing: readonly Record[]
+}
+
+/** The bytes of one world. */
+export class Truth {
+  /** Size and bytes before the fibers begin. */
+  size = 0
+  readonly #bytes = Buffer.alloc(MOST_BYTES)
+  readonly #program: Program
+  readonly #history: History
+  #bounds: Int32Array | null = null
+  #sets = new Int32Array(0)
+  #versions = new Int32Array(0)
+  /** Does the design promise that a failed write leaves no byte (I12)? */
+  rollback = true
+
+  constructor(program: Program, history: History) {
+    this.#program = program
+    this.#history = history
+  }
+
+  /** An action before the fibers was done. */
+  before(a: Action, tag: number): void {
+    if (a.op === 'write' || a.op === 'dma' || a.op === 'store') {
+      const n = a.op === 'write' ? Math.min(a.len, a.readable ?? a.len) : Math.min(a.len, this.size - a.pos)
+      const pos = a.op === 'write' && a.append === true ? this.size : a.pos
+      if (n > 0) payload(a, tag).copy(this.#bytes, pos, 0, n)
+      if (a.op === 'write') this.size = Math.max(this.size, pos + n)
+    } else if (a.op === 'punch' || a.op === 'zero') {
+      const to = a.op === 'punch' ? Math.min(a.pos + a.len, this.size) : a.pos + a.len
+      if (to > a.pos) this.#bytes.fill(0, a.pos, to)
+      if (a.op === 'zero') this.size = Math.max(this.size, to)
+    } else if (a.op === 'truncate') {
+      this.#bytes.fill(0, a.size)
+      this.size = a.size
+    } else if (a.op === 'allocate' && a.keep !== true) this.size = Math.max(this.size, a.pos + a.len)
+  }
+
+  /** The byte before the fibers. */
+  byteBefore(pos: number): number {
+    return this.#bytes[pos] ?? 0
+  }
+
+  // --- cells ---------------------------------------------------------------------------------------------------------
+
+  /** Starts of the cells, ascending, with the end of the last. */
+  get bounds(): Int32Array {
+    return (this.#bounds ??= this.#cut())
+  }
+
+  #cut(): Int32Array {
+    const at = new Set<number>()
+    for (let p = 0; p <= MOST_BYTES; p += TAG_SECTOR) at.add(p)
+    at.add(this.size)
+    for (const a of [...this.#program.before, ...this.#program.fibers.flat()]) {
+      if (a.op === 'truncate') at.add(a.size)
+      if (!('pos' in a)) continue
+      for (const p of [a.pos, a.pos + a.len, a.op === 'write' ? a.pos + (a.readable ?? 0) : a.pos]) at.add(p)
+      if (a.op === 'write' && a.append === true) for (const p of [this.size, this.size + a.len]) at.add(p)
+    }
+    const bounds = Int32Array.from([...at].filter((p) => p >= 0 && p <= MOST_BYTES).sort((a, b) => a - b))
+    this.#sets = new Int32Array(bounds.length)
+    this.#versions = new Int32Array(bounds.length).fill(-1)
+    return bounds
+  }
+
+  /** Values that may stand in the cell from `pos` on; for `reader`, that a read between its begin and now may have returned. */
+  #allowed(cell: number, reader: Record | null): number {
+    if (reader === null && this.#versions[cell] === this.#history.version) return this.#sets[cell]!
+    const pos = this.bounds[cell]!
+    const { records } = this.#history
+    let set = 0
+    const replaced = (c: Record | null): boolean => records.some((u) =>
+      u !== c && u.ended && this.#covers(u, pos) && (reader === null || (reader.before & (1 << u.id)) !== 0) &&
+      (c === null || (c.ended && (u.before & (1 << c.id)) !== 0)))
+    if (!replaced(null)) {
+      const b = this.#bytes[pos]!
+      set |= b === 0 ? ZERO : 1 << Math.max(0, tagOf(b))
+    }
+    for (const c of records) {
+      if (!c.began || !this.#covers(c, pos) || (c.ended && replaced(c))) continue
+      set |= ZEROING.includes(c.action.op) ? ZERO : c.action.op === 'write' && c.action.self !== undefined ? ANY : 1 << c.tag
+    }
+    if (reader === null) {
+      this.#versions[cell] = this.#history.version
+      this.#sets[cell] = set
+    }
+    return set
+  }
+
+  /** Does action `r` put a value at `pos`, or may it do so while it is under way? */
+  #covers(r: Record, pos: number): boolean {
+    const a = r.action
+    switch (a.op) {
+      case 'truncate': return pos >= a.size && r.errno === null
+      case 'punch': case 'zero': return pos >= a.pos && pos < a.pos + a.len && r.errno === null
+      case 'write': {
+        const failed = r.ended && r.errno !== null
+        if (failed && this.rollback) return false
+        const n = r.ended && !failed ? r.n : a.len
+        if (a.append === true && !r.ended) return pos >= 0
+        return pos >= r.from && pos < r.from + n
+      }
+      case 'store': case 'dma': {
+        const failed = r.ended && r.errno !== null
+        return pos >= a.pos && pos < a.pos + (r.ended && !failed ? Math.min(a.len, r.n) : a.len)
+      }
+      default: return false
+    }
+  }
+
+  /**
+   * The first wrong byte of [pos, pos + n), where `bytes[start]` stands at `pos`; null if all may be there.
+   * @param reader the read that returned them; null: they stand in the cache, on the disk or in the file now
+   */
+  wrong(bytes: Buffer, start: number, pos: number, n: number, reader: Record | null = null): Wrong | null {
+    const { bounds } = this
+    let cell = this.#cellOf(pos)
+    for (let p = pos; p < pos + n; cell++) {
+      const to = Math.min(bounds[cell + 1]!, pos + n)
+      const set = this.#allowed(cell, reader)
+      const [first, last] = [start + p - pos, start + to - pos - 1]
+      // A cell lies in one sector: one value all through, unless something is torn.
+      if (this.#fits(bytes[first]!, p, set) && bytes.compare(bytes, first, last, first + 1, last + 1) === 0) {
+        p = to
+        continue
+      }
+      for (; p < to; p++) {
+        const b = bytes[start + p - pos]!
+        if (!this.#fits(b, p, set)) return this.#wrongAt(b, p, reader)
+      }
+    }
+    return null
+  }
+
+  #fits(b: number, p: number, set: number): boolean {
+    if (b === 0) return (set & (ZERO | ANY)) !== 0
+    const tag = tagOf(b)
+    if (tag < 0 || (b === 0xaa || b === 0xdb)) return false
+    if ((set & ANY) !== 0) return true
+    return (set & (1 << tag)) !== 0 && (b === tagByte(tag, p) || b === tagByte(tag, 0))
+  }
+
+  #cellOf(pos: number): number {
+    const { bounds } = this
+    let [lo, hi] = [0, bounds.length - 1]
+    while (lo + 1 < hi) {
+      const mid = (lo + hi) >>> 1
+      if (bounds[mid]! <= pos) lo = mid
+      else hi = mid
+    }
+    return lo
+  }
+
+  #wrongAt(b: number, pos: number, reader: Record | null): Wrong {
+    const tag = tagOf(b)
+    const of = tag < 0 ? null : (this.#history.records.find((r) => r.tag === tag) ?? null)
+    const missing = this.#history.records.filter((u) => u.ended && this.#covers(u, pos) && (reader === null || (reader.before & (1 << u.id)) !== 0))
+    const kind = b === 0xaa ? 'stale' : b === 0xdb ? 'raw' : b === 0 ? 'zero' : of !== null && (of.errno !== null || !this.#covers(of, pos)) ? 'foreign' : 'old'
+    return { pos, found: b, kind, of, missing }
+  }
+
+  /** The first wrong byte in the uptodate blocks of a cached folio, below `size`. */
+  wrongInFolio(f: Raw, size: number): Wrong | null {
+    const block = 1 << f.blockShift
+    for (let off = 0; off < f.size && f.pos + off < size; off += block) {
+      if ((f.bits(off) & UPTODATE) === 0) continue
+      const found = this.wrong(f.slab.bytes, f.base + off, f.pos + off, Math.min(block, size - f.pos - off))
+      if (found !== null) return found
+    }
+    return null
+  }
+
+  // --- size ----------------------------------------------------------------------------------------------------------
+
+  /** Sizes that some order of the actions that ended, true to real time, leaves behind. */
+  sizes(): ReadonlySet<number> {
+    const ops = this.#history.records.filter((r) => r.ended && r.errno === null && changesSize(r.action))
+    const out = new Set<number>()
+    const go = (size: number, done: number): void => {
+      if (ops.every((r) => (done & (1 << r.id)) !== 0)) {
+        out.add(size)
+        return
+      }
+      for (const r of ops) {
+        if ((done & (1 << r.id)) !== 0 || ops.some((u) => (r.before & (1 << u.id)) !== 0 && (done & (1 << u.id)) === 0)) continue
+        go(sizeAfter(r, size), done | (1 << r.id))
+      }
+    }
+    go(this.size, 0)
+    return out
+  }
+}
+
+const changesSize = (a: Action): boolean => ['write', 'truncate', 'zero'].includes(a.op) || (a.op === 'allocate' && a.keep !== true)
+
+const sizeAfter = (r: Record, size: number): number => {
+  const a = r.action
+  if (a.op === 'truncate') return a.size
+  if (a.op === 'write') return Math.max(size, a.append === true ? size + r.n : r.from + r.n)
+  return Math.max(size, (a as { pos: number; len: number }).pos + (a as { pos: number; len: number }).len)
+}
+
+/** `12 bytes...`: what a wrong byte says. */
+export const sayWrong = (w: Wrong, sayRecord: (r: Record) => string): string => {
+  const what = {
+    stale: 'what the disk held before', raw: 'fresh memory', zero: 'a zero', old: 'a replaced byte', foreign: 'a byte that was not written there',
+  }[w.kind]
+  const of = w.of === null ? '' : ` of ${sayRecord(w.of)}`
+  const missing = w.missing.length === 0 ? '' : `; expected ${w.missing.map(sayRecord).join(' or ')}`
+  return `byte ${w.pos} shows ${what}${of} (0x${w.found.toString(16).padStart(2, '0')})${missing}`
+}
+
