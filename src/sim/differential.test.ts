@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { WorldDigest } from './digest.ts'
+import { Dpor, dpor } from './dpor.ts'
 import { Explorer, type ExploreOptions } from './explore.ts'
 import type { Search } from './search.ts'
 import { below, random32 } from './sources.ts'
@@ -19,7 +20,14 @@ const verdict = (s: Search) => ({
 
 const collect = { collect: true } as const
 const visited = (p: Program, options: ExploreOptions = collect): Search => new Explorer(new Toy(p), options).search()
-const brute = (p: Program): Search => visited(p, { ...collect, prune: false })
+/** Every interleaving; kept, since several tests ask for the same programs. */
+const brute = (p: Program): Search => {
+  const key = JSON.stringify(p)
+  const known = kept.get(key) ?? visited(p, { ...collect, prune: false })
+  kept.set(key, known)
+  return known
+}
+const kept = new Map<string, Search>()
 
 /** Lengths of fibers, such that brute force has at most some 1,700 runs. */
 const LENGTHS = [[3, 4], [2, 2, 2], [5, 4], [3, 2, 1], [4, 4], [1, 3, 2]] as const
@@ -33,7 +41,7 @@ const programs = (count: number, seed: number, daemons = 0): readonly Program[] 
 describe('visited set against brute force', () => {
   test('same ends, same findings, same number of interleavings', () => {
     let saved = 0
-    for (const p of programs(400, 1)) {
+    for (const p of programs(400, 4)) {
       const [b, v] = [brute(p), visited(p)]
       expect(verdict(v), JSON.stringify(p)).toEqual(verdict(b))
       expect(b.interleavings).toBe(b.executions)
@@ -43,11 +51,11 @@ describe('visited set against brute force', () => {
   })
 
   test('with daemons too', () => {
-    for (const p of programs(200, 2, 1)) expect(verdict(visited(p)), JSON.stringify(p)).toEqual(verdict(brute(p)))
+    for (const p of programs(150, 2, 1)) expect(verdict(visited(p)), JSON.stringify(p)).toEqual(verdict(brute(p)))
   })
 
   test('with a bound on preemptions too, but for the number of interleavings', () => {
-    for (const p of programs(200, 3)) {
+    for (const p of programs(150, 3)) {
       for (const preemptions of [0, 1, 2]) {
         const budget = { preemptions }
         const [b, v] = [visited(p, { collect: true, prune: false, budget }), visited(p, { collect: true, budget })]
@@ -65,13 +73,41 @@ describe('visited set against brute force', () => {
         if (objects.length > 0) super.noteFiber(fiber, objects)
       }
     }
-    expect(wrong(programs(200, 1), (p) => {
+    expect(wrong(programs(400, 4), (p) => {
       const toy = new Toy(p)
       return new Explorer(toy, collect, new Forgetful(toy)).search()
-    })).toBeGreaterThan(10)
+    })).toBeGreaterThan(100)
+  })
+})
+
+describe('DPOR against brute force', () => {
+  test('same ends, same findings, same number of interleavings', () => {
+    let saved = 0
+    for (const p of programs(400, 4)) {
+      const [b, d] = [brute(p), dpor(new Toy(p), collect)]
+      expect(verdict(d), JSON.stringify(p)).toEqual(verdict(b))
+      saved += b.executions - d.executions
+    }
+    expect(saved).toBeGreaterThan(0)
+  })
+
+  test('with daemons too', () => {
+    for (const p of [...programs(150, 2, 1), ...programs(50, 5, 2)]) {
+      expect(verdict(dpor(new Toy(p), collect)), JSON.stringify(p)).toEqual(verdict(brute(p)))
+    }
+  })
+
+  test('one that tries the racing fiber itself, asleep or not, is told apart', () => {
+    class Naive extends Dpor {
+      protected override sources(_initials: number, p: number, enabled: number): number {
+        return (enabled & (1 << p)) === 0 ? enabled : 1 << p
+      }
+    }
+    expect(wrong(programs(400, 4), (p) => new Naive(new Toy(p), collect).search())).toBeGreaterThan(0)
   })
 })
 
 /** How many programs an explorer gets wrong. */
 const wrong = (list: readonly Program[], search: (p: Program) => Search): number =>
+
   list.filter((p) => JSON.stringify(verdict(search(p))) !== JSON.stringify(verdict(brute(p)))).length

@@ -20,6 +20,10 @@ export type Instruction =
   | { readonly op: 'lock' | 'unlock' | 'share' | 'unshare' | 'own' | 'disown', readonly o: number }
   /** Wait until a variable is not 0. */
   | { readonly op: 'await', readonly o: number }
+  /** The same, and add one to another variable in the same step. */
+  | { readonly op: 'await-then', readonly o: number, readonly to: number }
+  /** One variable into another, in one step. */
+  | { readonly op: 'move', readonly o: number, readonly to: number }
   /** If the register is odd, leave out the next `count` instructions. */
   | { readonly op: 'skip', readonly count: number }
   /** Claim `C<claim>`: the register is not `value`. */
@@ -99,7 +103,8 @@ export class Toy implements System {
       case 'lock': return this.locks[code.o]!.free
       case 'own': return this.rwlocks[code.o]!.free
       case 'share': return this.rwlocks[code.o]!.shareable
-      case 'await': return { label: `await ${code.o}`, ready: () => this.variables[code.o] !== 0 }
+      case 'await':
+      case 'await-then': return { label: `await ${code.o}`, ready: () => this.variables[code.o] !== 0 }
       default: return { label: code.op, ready: () => true }
     }
   }
@@ -112,6 +117,8 @@ export class Toy implements System {
       case 'await': f.see(code.o); return this.variables[code.o]!
       case 'write': f.touch(code.o); this.variables[code.o] = register + code.add; break
       case 'increment': f.touch(code.o); this.variables[code.o]!++; break
+      case 'await-then': f.see(code.o); f.touch(code.to); this.variables[code.to]!++; break
+      case 'move': f.see(code.o); f.touch(code.to); this.variables[code.to] = this.variables[code.o]!; break
       case 'lock': f.touch(OBJECTS + code.o); this.locks[code.o]!.tryLock(); break
       case 'unlock': f.touch(OBJECTS + code.o); if (this.locks[code.o]!.held) this.locks[code.o]!.unlock(); break
       case 'own': f.touch(2 * OBJECTS + code.o); this.rwlocks[code.o]!.tryLock(); break
@@ -128,15 +135,17 @@ export class Toy implements System {
   }
 }
 
-const INSTRUCTIONS: readonly Instruction['op'][] =
-  ['read', 'read', 'write', 'write', 'increment', 'point', 'skip', 'deny', 'await', 'section', 'shared', 'owned'] as never
+/** What random programs are made of; `section`, `shared` and `owned` stand for a lock, an action and an unlock. */
+const KINDS = [
+  'read', 'read', 'write', 'write', 'increment', 'point', 'skip', 'deny', 'await', 'await-then', 'move', 'section', 'shared', 'owned',
+] as const
 
 /** A random program with a fiber for each of `lengths`, which are in instructions. `draw(n)` gives 0 to n - 1. */
 export const randomProgram = (draw: (n: number) => number, lengths: readonly number[], daemons = 0): Program => {
   const list = (length: number): Instruction[] => {
     const out: Instruction[] = []
     while (out.length < length) {
-      const op = INSTRUCTIONS[draw(INSTRUCTIONS.length)]! as string
+      const op = KINDS[draw(KINDS.length)]!
       const o = draw(2)
       const inner = (): Instruction =>
         draw(2) === 0 ? { op: 'read', o: draw(2) } : { op: 'write', o: draw(2), add: draw(3) }
@@ -150,7 +159,9 @@ export const randomProgram = (draw: (n: number) => number, lengths: readonly num
       else if (op === 'write') out.push({ op, o, add: draw(3) })
       else if (op === 'skip') out.push({ op, count: 1 + draw(2) })
       else if (op === 'deny') out.push({ op, claim: draw(3), value: 1 + draw(3) })
-      else out.push({ op, o } as Instruction)
+      else if (op === 'move' || op === 'await-then') out.push({ op, o, to: draw(2) })
+      else if (op === 'point') out.push({ op })
+      else out.push({ op, o })
     }
     return out.slice(0, length)
   }
