@@ -185,7 +185,7 @@ export class World implements System {
   /** What was done before: nothing fails, nobody else runs. */
   #before(actor: Actor): void {
     for (const { action, tag } of this.history.before) {
-      const done = run(actor.act(action, tag, actor.sourceOf(action)))
+      const done = run(actor.act(action, tag, actor.sourceOf(action, tag)))
       if (isLeft(done)) throw new BadProgram(`before the fibers: ${action.op} failed with ${done.left}`)
       this.truth.before(action, tag)
     }

@@ -1,0 +1,140 @@
+/**
+ * Generate: the programs of a check, by combination: grounds x states of the file x actions.
+ *
+ * Nothing here knows a design or a bug. What is combined are the dimensions in which a buffered write differs: blocks smaller
+ * than a page or not, large folios or not, a full disk or not; a file that is empty, cached, clean, cold, mapped, sparse or
+ * preallocated; a write that is aligned or not, over the end or not, whole, short, not in memory, or from the file itself; and
+ * whatever else may go on at the same time. The seed decides the order only: a budget that is large enough sees them all.
+ */
+import { random32, below } from '../../sim/sources.ts'
+import type { FormatName } from '../session.ts'
+import type { Action, Actions, Config, Program } from './program.ts'
+
+const write = (pos: number, len: number, more: Partial<Extract<Action, { op: 'write' }>> = {}): Action => ({ op: 'write', pos, len, ...more })
+const sync: Action = { op: 'sync' }
+const drop: Action = { op: 'drop' }
+
+/** Grounds, the plainest last: small blocks and large folios are where bugs live. */
+export const GROUNDS: readonly Config[] = [
+  { format: 'ext4', blockSize: 1024, folioOrder: 0 },
+  { format: 'ext4', blockSize: 1024, folioOrder: 2 },
+  { format: 'ext2', blockSize: 1024, folioOrder: 0 },
+  { format: 'ext4', blockSize: 4096, folioOrder: 0 },
+  { format: 'ext2', blockSize: 4096, folioOrder: 1 },
+  { format: 'ext4', blockSize: 1024, folioOrder: 0, leave: 3 },
+  { format: 'ext2', blockSize: 1024, folioOrder: 0, leave: 2 },
+  { format: 'ext4', blockSize: 4096, folioOrder: 0, leave: 1 },
+]
+
+/** States of the file before the fibers begin. */
+export const BEFORES: readonly Actions[] = [
+  [],
+  [write(0, 8192)],
+  [write(0, 8192), sync],
+  [write(0, 8192), sync, drop],
+  [write(0, 1000)],
+  [write(0, 3000), sync, drop],
+  [write(0, 1000), { op: 'store', pos: 2000, len: 500 }],
+  [write(0, 2048), write(6144, 2048), sync],
+  [write(0, 1024), write(9216, 1024), sync, drop],
+  [{ op: 'allocate', pos: 0, len: 12288 }, sync, drop],
+  [{ op: 'allocate', pos: 0, len: 8192, keep: true }, write(0, 500), sync],
+  [write(0, 6000), sync, { op: 'store', pos: 100, len: 300 }],
+  [write(0, 6000), { op: 'truncate', size: 1500 }],
+  [write(0, 4096), sync, write(4096, 100)],
+]
+
+/** Writes. */
+export const WRITES: readonly Action[] = [
+  write(0, 4096), write(100, 300), write(1000, 3000), write(3000, 6000), write(5000, 2000), write(700, 100, { append: true }),
+  write(0, 1500, { append: true }), write(0, 8192, { readable: 2500 }), write(1000, 5000, { readable: 10 }), write(2048, 6000, { readable: 4000 }),
+  write(500, 6000, { absent: true }), write(0, 4096, { self: 1 }), write(4096, 4096, { self: 0 }), write(1000, 4096, { self: 0 }),
+  write(9000, 100), write(0, 0), write(4000, 200), write(0, 5000, { sync: true }), write(0, 4096, { direct: true }), write(1024, 2048),
+]
+
+/** What else may go on. */
+export const OTHERS: readonly Action[] = [
+  { op: 'read', pos: 0, len: 8192 }, { op: 'read', pos: 500, len: 3000 }, { op: 'load', pos: 0, len: 4096 }, { op: 'store', pos: 0, len: 512 },
+  { op: 'store', pos: 3500, len: 400 }, { op: 'truncate', size: 500 }, { op: 'truncate', size: 3000 }, { op: 'truncate', size: 9000 },
+  { op: 'punch', pos: 0, len: 4096 }, { op: 'punch', pos: 1024, len: 3000 }, { op: 'zero', pos: 0, len: 6144 }, { op: 'fsync' }, { op: 'writeback' },
+  { op: 'reclaim' }, { op: 'dma', pos: 200, len: 300 }, { op: 'stat' }, { op: 'allocate', pos: 2048, len: 4096 },
+]
+
+/** Can this format do it? */
+const fits = (format: FormatName, actions: Actions): boolean =>
+  format !== 'ext2' || actions.every((a) => a.op !== 'allocate' && a.op !== 'zero' && !(a.op === 'write' && a.direct === true))
+
+const isAligned = (a: Action, blockSize: number): boolean =>
+  !(a.op === 'write' && a.direct === true) || (a.pos % blockSize === 0 && a.len % blockSize === 0)
+
+/** A family of programs, in the order that the seed decides. */
+export type Family = (seed: number) => Generator<Program>
+
+const pick = <A>(all: readonly A[], n: number): A => all[n % all.length]!
+
+/** All numbers below `n`, each once, in an order that the seed decides; costs nothing to begin. */
+export function* shuffled(n: number, seed: number): Generator<number> {
+  const draw = random32(seed)
+  // A stride that shares no factor with n walks through all of them.
+  let stride = 1 + below(draw, n)
+  while (gcd(stride, n) !== 1) stride = 1 + (stride % n)
+  let at = below(draw, n)
+  for (let i = 0; i < n; i++) {
+    yield at
+    at = (at + stride) % n
+  }
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))
+
+/** Programs of `sizes` dimensions, by a mixed-radix number. */
+function* combine(seed: number, sizes: readonly number[], make: (at: readonly number[]) => Program | null): Generator<Program> {
+  const total = sizes.reduce((a, b) => a * b, 1)
+  for (const number of shuffled(total, seed)) {
+    const at: number[] = []
+    let rest = number
+    for (const n of sizes) {
+      at.push(rest % n)
+      rest = Math.floor(rest / n)
+    }
+    const program = make(at)
+    if (program !== null) yield program
+  }
+}
+
+const valid = (p: Program): Program | null => {
+  const all = [...p.before, ...p.fibers.flat()]
+  return fits(p.config.format, all) && all.every((a) => isAligned(a, p.config.blockSize)) ? p : null
+}
+
+/** One write. */
+export const single: Family = (seed) =>
+  combine(seed, [GROUNDS.length, BEFORES.length, WRITES.length], ([g, b, w]) =>
+    valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [[pick(WRITES, w!)]] }))
+
+/** Two or three calls, one after the other. */
+export const sequence: Family = (seed) =>
+  combine(seed + 1, [GROUNDS.length, BEFORES.length, WRITES.length, WRITES.length + OTHERS.length, 3], ([g, b, w, o, k]) => {
+    const other = pick([...WRITES, ...OTHERS], o!)
+    const first = pick(WRITES, w!)
+    const fiber: Actions = k === 0 ? [first, other] : k === 1 ? [other, first, { op: 'read', pos: 0, len: 8192 }] : [first, { op: 'fsync' }, other]
+    return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [fiber] })
+  })
+
+/** A write, and something else at the same time. */
+export const pair: Family = (seed) =>
+  combine(seed + 2, [GROUNDS.length, BEFORES.length, WRITES.length, WRITES.length + OTHERS.length], ([g, b, w, o]) =>
+    valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [[pick(WRITES, w!)], [pick([...OTHERS, ...WRITES], o!)]] }))
+
+/** Two things at the same time of which none need be a write(2): stores, faults, truncation, writeback. */
+export const others: Family = (seed) =>
+  combine(seed + 3, [GROUNDS.length, BEFORES.length, OTHERS.length, OTHERS.length, 3], ([g, b, w, o, k]) => {
+    const [first, second] = [pick(OTHERS, w!), pick(OTHERS, o!)]
+    const fibers: Actions[] = k === 0 ? [[first], [second]] : k === 1 ? [[first, { op: 'read', pos: 0, len: 6000 }], [second]] : [[first, { op: 'fsync' }], [second]]
+    return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers })
+  })
+
+/** A write, and two other things at the same time. */
+export const three: Family = (seed) =>
+  combine(seed + 4, [GROUNDS.length, BEFORES.length, WRITES.length, OTHERS.length, OTHERS.length], ([g, b, w, o, p]) =>
+    valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [[pick(WRITES, w!)], [pick(OTHERS, o!)], [pick(OTHERS, p!)]] }))
