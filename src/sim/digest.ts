@@ -28,8 +28,8 @@ const mix = (h: number, v: number, multiplier: number): number => {
   return h ^ (h >>> 16)
 }
 
-/** Upper 32 bits of an integer below 2^53; its lower ones are `d | 0`. */
-const high = (d: number): number => (d / 4294967296) | 0
+/** Upper bits of an integer, whose lower 32 ones are `d | 0`. */
+const high = (d: number): number => Math.floor(d / 4294967296)
 
 /** An integer from 0 to 2^53 - 1. */
 const join = (a: number, b: number): number => (b & 0x1fffff) * 4294967296 + (a >>> 0)
@@ -45,7 +45,7 @@ export class Digest {
     return this
   }
 
-  /** Add an integer, of at most 53 bits. */
+  /** Add an integer, of at most 53 bits and a sign. */
   add(n: number): this {
     const up = high(n)
     this.#a = mix(mix(this.#a, n | 0, A), up, A)

@@ -190,6 +190,8 @@ export type Outcome =
 /** A run that has ended. `machine` holds its trace until the machine runs again. */
 export interface Run {
   readonly outcome: Outcome
+  /** What was found wrong on the way and at rest, however the run ended. */
+  readonly violations: readonly Violation[]
   readonly steps: number
   readonly preemptions: number
   readonly machine: Machine
@@ -215,18 +217,18 @@ export interface ExecuteOptions {
 /** Run a system once. */
 export const execute = (system: System, choices: Choices, options: ExecuteOptions = {}): Run => {
   const machine = options.machine ?? new Machine(system)
-  const outcome = outcomeOf(machine, choices, options)
-  return { outcome, steps: machine.steps, preemptions: machine.preemptions, machine }
+  const violations: Violation[] = []
+  const outcome = outcomeOf(machine, choices, options, violations)
+  return { outcome, violations, steps: machine.steps, preemptions: machine.preemptions, machine }
 }
 
-const outcomeOf = (m: Machine, choices: Choices, options: ExecuteOptions): Outcome => {
+const outcomeOf = (m: Machine, choices: Choices, options: ExecuteOptions, violations: Violation[]): Outcome => {
   const { preemptions = Infinity, steps = STEPS, onward = false, after } = options
-  const violations: Violation[] = []
   m.begin(choices)
   while (m.living > 0) {
     const n = m.enabled()
     if (m.thrown !== null) return threw(m.thrown)
-    if (n === 0) return violations.length > 0 ? { kind: 'violation', violations } : deadlock(m)
+    if (n === 0) return deadlock(m)
     if (m.steps === steps) return { kind: 'loop', tail: repeating(m) }
     const allowed = m.preempts && m.preemptions >= preemptions ? 1 : n
     m.step(n === 1 ? 0 : choices.choose(allowed, 'schedule', m.label(m.candidates[0]!)))
