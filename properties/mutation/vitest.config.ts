@@ -5,10 +5,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 const ORDER: readonly string[] = [
   'src/strategies/cards.test.ts',
   'src/fs/perform-write.test.ts',
+  'src/fs/nowait.test.ts',
   'src/strategies/per-block.test.ts',
   'src/strategies/reserve.test.ts',
   'src/strategies/invalidate.test.ts',
-  'src/strategies/faults.test.ts',
 ]
 
 const place = ({ moduleId }: TestSpecification): number => ORDER.findIndex((path) => moduleId.endsWith(path))

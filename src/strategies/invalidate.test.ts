@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { mmapStore, pinForDma } from '../fs/mmap.ts'
 import type { AnyStrategy } from '../fs/strategy.ts'
+import type { Errno } from '../kernel/errno.ts'
+import { Failure, type Kernel } from '../kernel/kernel.ts'
 import type { Folio } from '../pagecache/folio.ts'
 import { FaultPlan } from '../sim/fault-plan.ts'
 import { fits, invalidateSplice } from './invalidate-splice.ts'
@@ -77,6 +79,13 @@ describe.each([invalidateSplice, invalidateThenAdd])('$name', (strategy) => {
     }
   })
 
+  test('memory that runs out where no folio was cached is ENOMEM as well', () => {
+    const choices = { choose: (_n: number, _kind: string, site: string) => Number(site === 'ENOMEM.private') }
+    const s = stage(strategy, { choices })
+    expect(write(s, 'n', PAGE)).toMatchObject({ left: 'ENOMEM' })
+    expect(balanced(s)).toBe(true)
+  })
+
   test('an old folio that cannot be read is EIO, and nothing is left', () => {
     const choices = { choose: (_n: number, _kind: string, site: string) => Number(site === 'EIO.read') }
     const s = stage(strategy, { choices })
@@ -113,15 +122,15 @@ describe.each([invalidateSplice, invalidateThenAdd])('$name', (strategy) => {
     const choices = { choose: (_n: number, _kind: string, site: string) => Number(site === 'ENOMEM.record' && on.value && ++asked > 1) }
     const s = stage(strategy, { blockSize: 1024, choices })
     take(write(s, 'o', 1024, 5 * 1024))
+    take(s.posix.ftruncate(s.fd, 2 * PAGE))
     take(s.posix.sync())
+    runs(s)
     on.value = true
     // Blocks 0 to 4 are recorded, 5 is there, 6 and 7 are not.
-    expect(take(write(s, 'n', 2 * PAGE))).toBe(6 * 1024)
+    expect(take(write(s, 'n', 2 * PAGE - 100))).toBe(6 * 1024)
     on.value = false
     expect(balanced(s)).toBe(true)
-    expect(space(s)).toMatchObject({ delayed: 5, held: 0 })
-    expect(s.inode.size).toBe(6 * 1024)
-    take(s.posix.ftruncate(s.fd, 2 * PAGE))
+    expect(space(s)).toMatchObject({ delayed: 5, reserved: 0 })
     expect(runs(s)).toBe('6144n2048.')
     expect(runs(cold(s))).toBe('6144n2048.')
   })
@@ -153,7 +162,7 @@ describe('invalidate-splice, between get and commit', () => {
       old = folio(s)
     })
     take(play.outcome)
-    expect(folio(play.s)).toBe(old)
+    expect(folio(play.s) === old).toBe(true)
     expect([folio(play.s).pins, folio(play.s).locked]).toEqual([1, false])
     folio(play.s).pins--
     done(play, '50o100n8042o')
@@ -208,7 +217,7 @@ describe('invalidate-splice, over a hole that somebody reads meanwhile', () => {
       kept.pins++
     })
     take(outcome)
-    expect(folio(s)).toBe(kept)
+    expect(folio(s) === kept).toBe(true)
     expect(s.ledger.foliosReplaced).toBe(0)
     folio(s).pins--
     expect(balanced(s)).toBe(true)
@@ -248,9 +257,56 @@ describe('invalidate-splice, over a hole that somebody reads meanwhile', () => {
         }
       })
       take(outer)
+      expect(s.ledger.begins).toBe(1)
       expect(balanced(s)).toBe(true)
       expect(runs(s)).toBe(`${PAGE}n${3 * PAGE}.`)
     }
+  })
+})
+
+describe('each cause of an errno has its own code', () => {
+  /** The codes of what the hooks raise. */
+  const codes = (strategy: AnyStrategy, props: Props, act: (s: Stage) => void): readonly string[] => {
+    const said: string[] = []
+    const noting = (hook: 'getFolio' | 'commit') =>
+      function* (...args: never[]): Kernel<unknown, Errno> {
+        try {
+          return yield* (strategy[hook] as (...args: never[]) => Kernel<unknown, Errno>)(...args)
+        } catch (e) {
+          if (e instanceof Failure) said.push(`${e.errno} by ${e.code}`)
+          throw e
+        }
+      }
+    act(stage({ ...strategy, getFolio: noting('getFolio'), commit: noting('commit') } as AnyStrategy, props))
+    return said
+  }
+  const noPrivate = (on: { value: boolean }): Props => ({
+    choices: { choose: (_n, _kind, site) => Number(site === 'ENOMEM.private' && on.value) },
+  })
+
+  test.each([invalidateSplice, invalidateThenAdd])('$name: memory', (strategy) => {
+    const on = { value: true }
+    expect(codes(strategy, noPrivate(on), (s) => void write(s, 'a', PAGE))).toEqual(['ENOMEM by ENOMEM.private'])
+    expect(codes(strategy, noPrivate(on), (s) => {
+      on.value = false
+      take(write(s, 'a', PAGE))
+      on.value = true
+      write(s, 'b', 10)
+    })).toEqual(['ENOMEM by ENOMEM.private'])
+  })
+
+  test('invalidate-then-add: refused, and somebody else was first', () => {
+    expect(codes(invalidateThenAdd, {}, (s) => {
+      take(write(s, 'a', PAGE))
+      folio(s).pins++
+      write(s, 'b', PAGE)
+    })).toEqual(['EBUSY by EBUSY.invalidate'])
+    expect(codes(invalidateThenAdd, { choices: scheduled }, (s) => {
+      take(write(s, 'a', PAGE))
+      take(s.posix.sync())
+      const kernel = s.posix.sys.pwrite(s.fd, sourceOf(PAGE, 'b'), 0)
+      interleave(kernel, /between invalidate and add/, () => readPage(s, 0))
+    })).toEqual(['EBUSY by EBUSY.exists'])
   })
 })
 
@@ -345,10 +401,27 @@ describe('invalidate-then-add', () => {
     take(write(s, 'o', PAGE))
     take(s.posix.mmapLoad(s.fd, 0, Buffer.alloc(1)))
     const { unmaps } = s.ledger
-    take(write(s, 'n', PAGE))
+    folio(s).pins++
+    expect(write(s, 'x', PAGE)).toMatchObject({ left: 'EBUSY' })
+    // Before it is asked whether the folio may go.
     expect(s.ledger.unmaps).toBe(unmaps + 1)
+    folio(s).pins--
+    take(s.posix.mmapLoad(s.fd, 0, Buffer.alloc(1)))
+    take(write(s, 'n', PAGE))
+    expect(s.ledger.unmaps).toBe(unmaps + 2)
     const into = Buffer.alloc(1)
     take(s.posix.mmapLoad(s.fd, 0, into))
     expect(into.toString()).toBe('n')
+  })
+
+  test('of the new folio only what was written is dirty: the rest was written back before it', () => {
+    const s = stage(invalidateThenAdd, { blockSize: 1024 })
+    take(write(s, 'o', PAGE))
+    take(write(s, 'n', 100, 1100))
+    expect([folio(s).dirtyBlocks, folio(s).uptodateBlocks]).toEqual([1, 4])
+    const { dataBytes } = s.ledger
+    take(s.posix.sync())
+    expect(s.ledger.dataBytes - dataBytes).toBe(1024)
+    expect(runs(cold(s))).toBe('1100o100n2896o')
   })
 })

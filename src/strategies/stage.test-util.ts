@@ -23,10 +23,10 @@ import type { AddressSpace } from '../pagecache/address-space.ts'
 import type { Folio } from '../pagecache/folio.ts'
 import type { PageCache } from '../pagecache/page-cache.ts'
 
-/** Far more looks than any write of these tests takes between two copies. */
-const MOST = 8_000
+/** More looks than any write of these tests takes between two copies, and more turns without progress. */
+const MOST = { looks: 600, turns: 20 }
 
-/** Verbs that throw where a design looks and looks, and nothing is copied. */
+/** Verbs that throw where a design looks and looks, and nothing is copied; much earlier than the verbs themselves. */
 export class BoundedVerbs extends Verbs {
   #looks = 0
 
@@ -40,7 +40,7 @@ export class BoundedVerbs extends Verbs {
   }
 
   #count(): void {
-    if (++this.#looks > MOST) throw new Error(`endless: ${MOST} looks at the file system, and nothing copied`)
+    if (++this.#looks > MOST.looks) throw new Error(`endless: ${MOST.looks} looks at the file system, and nothing copied`)
   }
 
   override copyNow(w: Write, f: Folio, off: number, at: number, n: number): number {
@@ -48,9 +48,13 @@ export class BoundedVerbs extends Verbs {
     return super.copyNow(w, f, off, at, n)
   }
 
-  override size(inode: Inode): number {
+  override turn(w: Write): void {
+    super.turn(w)
+    if (w.turns > MOST.turns) throw new Error(`endless: ${w.turns} turns without progress`)
+  }
+  override *lockFolio(f: Folio): Kernel<void> {
     this.#count()
-    return super.size(inode)
+    yield* super.lockFolio(f)
   }
   override cookie(inode: Inode): number {
     this.#count()
@@ -136,10 +140,12 @@ export const runs = ({ posix, fd }: Stage, pos = 0, n = 1 << 20): string => {
   return said
 }
 
-/** Blocks that `f` has, blocks that are promised to it, and what is held for nobody: 0 between two calls. */
-export const space = ({ fs, inode }: Stage): { readonly real: number; readonly delayed: number; readonly held: number } => {
+/** Blocks that `f` has, that are promised to it, and that are reserved for neither data nor its map: 0 between two calls. */
+export const space = (
+  { fs, inode }: Stage,
+): { readonly real: number; readonly delayed: number; readonly reserved: number } => {
   const { realBlocks: real, delayedBlocks: delayed } = inode.map
-  return { real, delayed, held: fs.space.reserved - delayed - inode.owed }
+  return { real, delayed, reserved: fs.space.reserved - delayed - inode.owed }
 }
 
 /** Others run in between: every lock is a point. */
