@@ -113,6 +113,37 @@ describe('a file system with a quota', () => {
     expect(posix.pwrite(fd, Buffer.alloc(BLOCK), 2 * BLOCK)._tag).toBe('Right')
   })
 
+  test('map blocks that delayed ones may need count, too', () => {
+    const { posix, fs, fd } = withLimit(4)
+    expect(posix.pwrite(fd, Buffer.alloc(3 * BLOCK), 0)._tag).toBe('Right')
+    expect(posix.pwrite(fd, Buffer.alloc(BLOCK), 3 * BLOCK)).toEqual({ _tag: 'Left', left: 'EDQUOT' })
+    expect(fs.quota!.of(7)).toEqual({ used: 0, reserved: 3 })
+  })
+
+  test('a directory that grows is charged at once', () => {
+    const session = withLimit(9)
+    const { posix, fs } = session
+    const was = fs.quota!.of(0).used
+    for (let i = 0; i < 40; i++) posix.open(`${i}`.padEnd(200, 'x'), ['O_WRONLY', 'O_CREAT'])
+    expect(fs.quota!.of(0).used).toBe(was + 2)
+    expect(quotaNow(session)).toEqual([])
+  })
+
+  test('map blocks that a removed file could not give back are nobody\'s', () => {
+    let armed = false
+    const choices = { choose: (_n: number, _kind: string, site: string) => (armed && site === 'EIO.shrink' ? 1 : 0) }
+    const session = freshSession({ format: 'ext2', blockSize: 1024, strategy: getBlock, size: 1 << 22, quota: {}, choices })
+    const { posix, fs } = session
+    const was = fs.quota!.of(0).used
+    posix.open('f', ['O_RDWR', 'O_CREAT'])
+    posix.write(0, Buffer.alloc(20 * 1024))
+    expect(fs.quota!.of(0).used).toBe(was + 21)
+    posix.close(0)
+    armed = true
+    posix.unlink('f')
+    expect([fs.lostBlocks, fs.quota!.of(0).used, quotaNow(session)]).toEqual([1, was, []])
+  })
+
   test('a disk without room is ENOSPC, whatever the quota says', () => {
     const { posix, fd } = withLimit(1 << 20)
     const errnos = new Set<string>()
