@@ -1,14 +1,14 @@
 /**
  * Tapes for fast-check: generated at random, shrunk strictly downwards.
  *
- * fast-check shrinks a value by asking for smaller ones until all of those pass. Tapes are many short lists of small numbers
- * whose zeros at the end mean nothing: a shrinker that offers a tape that is equal to its own runs for ever. So every tape
- * offered here is smaller than the one that it comes from in `ordTape` (src/sim/tape.ts): shorter, or with fewer decisions
- * that are not 0, or with smaller ones. There are finitely many below each, so shrinking ends.
+ * fast-check shrinks a value by asking for smaller ones until all of those pass. Tapes are many short lists of small
+ * numbers whose zeros at the end mean nothing: a shrinker that offers a tape that is equal to its own runs for ever. So
+ * every tape offered here is smaller than the one that it comes from in `ordTape` (src/sim/tape.ts): shorter, or with
+ * fewer decisions that are not 0, or with smaller ones. There are finitely many below each, so shrinking ends.
  *
- * Order of the offers: whole sub-tapes away, then their second halves, then single decisions from the back set to 0, then
- * to smaller numbers. What a decision was asked for (`n`, `label`) stays with it. A shrunk tape is replayed greedily, so it
- * need not fit the run.
+ * Order of the offers: whole sub-tapes away, then their second halves, then single decisions from the back set to 0,
+ * then to smaller numbers. What a decision was asked for (`n`, `label`) stays with it. A shrunk tape is replayed
+ * greedily, so it need not fit the run.
  */
 import fc from 'fast-check'
 import type { ChoiceKind } from '../../src/kernel/choices.ts'
@@ -24,7 +24,8 @@ export interface TapeOptions {
   readonly maxCourses?: number
 }
 
-const replace = (tape: TapeData, kind: ChoiceKind, sub: readonly Decision[]): TapeData => strip({ ...tape, [kind]: sub })
+const replace = (tape: TapeData, kind: ChoiceKind, sub: readonly Decision[]): TapeData =>
+  strip({ ...tape, [kind]: sub })
 
 const withPick = (sub: readonly Decision[], at: number, pick: number): readonly Decision[] =>
   sub.map((d, i) => (i === at ? { ...d, pick } : d))
@@ -74,7 +75,8 @@ export class TapeArbitrary extends fc.Arbitrary<TapeData> {
   }
 
   override canShrinkWithoutContext(value: unknown): value is TapeData {
-    return typeof value === 'object' && value !== null && Object.keys(value).every((k) => KINDS.includes(k as ChoiceKind))
+    if (typeof value !== 'object' || value === null) return false
+    return Object.keys(value).every((k) => KINDS.includes(k as ChoiceKind))
   }
 
   override shrink(value: TapeData): fc.Stream<fc.Value<TapeData>> {

@@ -10,11 +10,13 @@ const sorted = <A extends string | number>(value: fc.Arbitrary<A>): fc.Arbitrary
   fc.uniqueArray(value, { maxLength: 4 }).map((list) => list.sort((a, b) => (a < b ? -1 : 1)))
 
 const findings: fc.Arbitrary<readonly Finding[]> = sorted(fc.constantFrom('I1', 'I2', 'deadlock')).chain((claims) =>
-  fc.tuple(...claims.map((claim) =>
-    fc.record({ claim: fc.constant(claim), what: fc.constantFrom('a', 'b'), tape: tapes(), preemptions: fc.nat(2), steps: fc.nat(2) }))))
+  fc.tuple(...claims.map((claim) => fc.record({
+    claim: fc.constant(claim), what: fc.constantFrom('a', 'b'), tape: tapes(), preemptions: fc.nat(2), steps: fc.nat(2),
+  }))))
 
 const search: fc.Arbitrary<Search> = fc.record({
-  executions: fc.nat(99), complete: fc.nat(99), pruned: fc.nat(99), steps: fc.nat(99), states: fc.nat(99), deepest: fc.nat(99),
+  executions: fc.nat(99), complete: fc.nat(99), pruned: fc.nat(99), steps: fc.nat(99), states: fc.nat(99),
+  deepest: fc.nat(99),
   interleavings: fc.option(fc.nat(99)),
   endStates: sorted(fc.nat(9)),
   findings,
@@ -35,7 +37,8 @@ describe('mergeSearch', () => {
   })
 
   test('the order of the parts matters to nothing but the labels of equal tapes', () => {
-    const bare = (s: Search) => ({ ...s, findings: s.findings.map(({ claim, what, steps }) => ({ claim, what, steps })) })
+    const bare = (s: Search) =>
+      ({ ...s, findings: s.findings.map(({ claim, what, steps }) => ({ claim, what, steps })) })
     fc.assert(
       fc.property(search, search, (a, b) => {
         expect(bare(mergeSearch.concat(a, b))).toEqual(bare(mergeSearch.concat(b, a)))

@@ -1,6 +1,6 @@
 /**
- * The explorers against each other: on random small programs brute force, the visited set and DPOR must come to the same
- * ends and the same findings. And teeth: explorers that are wrong on purpose are told apart.
+ * The explorers against each other: on random small programs brute force, the visited set and DPOR must come to the
+ * same ends and the same findings. And teeth: explorers that are wrong on purpose are told apart.
  */
 import { describe, expect, test } from 'vitest'
 import { WorldDigest } from './digest.ts'
@@ -35,7 +35,8 @@ const LENGTHS = [[3, 4], [2, 2, 2], [5, 4], [3, 2, 1], [4, 4], [1, 3, 2]] as con
 /** Random programs of 2 or 3 fibers, the same every time. */
 const programs = (count: number, seed: number, daemons = 0): readonly Program[] => {
   const draw = random32(seed)
-  return Array.from({ length: count }, (_, i) => randomProgram((n) => below(draw, n), LENGTHS[i % LENGTHS.length]!, daemons))
+  return Array.from({ length: count }, (_, i) =>
+    randomProgram((n) => below(draw, n), LENGTHS[i % LENGTHS.length]!, daemons))
 }
 
 describe('visited set against brute force', () => {
@@ -109,5 +110,4 @@ describe('DPOR against brute force', () => {
 
 /** How many programs an explorer gets wrong. */
 const wrong = (list: readonly Program[], search: (p: Program) => Search): number =>
-
   list.filter((p) => JSON.stringify(verdict(search(p))) !== JSON.stringify(verdict(brute(p)))).length

@@ -1,14 +1,14 @@
 /**
  * Digests: what an explorer knows of a state, as two 32-bit lanes of which 53 bits are used.
  *
- * The digest of a world is the exclusive or, over all objects whose value is not their first one, of a hash of the object's
- * number and its digest: so a step costs as much as it wrote. The digest of a fiber sums up all that it can know: after
- * each step, the old digest, the number of steps, the choices given to it, and for every object noted, in order, its
- * number and its digest *before* the step. The local variables of a generator are a function of that; so two states with
- * equal digests are equal, but for the collisions of a 53-bit hash: about n^2 / 2^54 for n states.
+ * The digest of a world is the exclusive or, over all objects whose value is not their first one, of a hash of the
+ * object's number and its digest: so a step costs as much as it wrote. The digest of a fiber sums up all that it can
+ * know: after each step, the old digest, the number of steps, the choices given to it, and for every object noted, in
+ * order, its number and its digest *before* the step. The local variables of a generator are a function of that; so two
+ * states with equal digests are equal, but for the collisions of a 53-bit hash: about n^2 / 2^54 for n states.
  *
- * The first digest of an object is asked right after `begin`. An object that is first noted by a write comes too late for
- * that; then `step` says false, and the run has to be begun again.
+ * The first digest of an object is asked right after `begin`. An object that is first noted by a write comes too late
+ * for that; then `step` says false, and the run has to be begun again.
  *
  * Hash: the finalizer of MurmurHash3 (Austin Appleby, public domain).
  */

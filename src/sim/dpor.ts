@@ -1,20 +1,20 @@
 /**
  * DPOR: one run for each way in which dependent steps can be ordered, instead of one for each interleaving.
  *
- * Source-DPOR with sleep sets. Runs are made depth first. When a step turns out to race with an earlier one, the search must
- * also go another way before that earlier one: by one of the *initials* of what would come first in the reversed order. A
- * fiber whose step has been tried *sleeps* until a step runs that depends on it; a run in which all enabled fibers sleep is
- * given up, since it is covered elsewhere. Adding a racing fiber itself where it is no initial, as the first DPOR did, goes
- * wrong with sleep sets: ends are missed.
+ * Source-DPOR with sleep sets. Runs are made depth first. When a step turns out to race with an earlier one, the search
+ * must also go another way before that earlier one: by one of the *initials* of what would come first in the reversed
+ * order. A fiber whose step has been tried *sleeps* until a step runs that depends on it; a run in which all enabled
+ * fibers sleep is given up, since it is covered elsewhere. Adding a racing fiber itself where it is no initial, as the
+ * first DPOR did, goes wrong with sleep sets: ends are missed.
  *
  * Waiting. A step that waited for another cannot go before it. So if the fiber was not enabled before the step that it
- * races with (an unlock), the race is with the latest dependent step before which it was (the lock). For a fiber that waits
- * when the run ends, or is given up, it is the step that took its chance away: nobody knows what its next step would be,
- * so it is taken to depend on all. The end of a run is an event too: it takes its chance from every daemon.
+ * races with (an unlock), the race is with the latest dependent step before which it was (the lock). For a fiber that
+ * waits when the run ends, or is given up, it is the step that took its chance away: nobody knows what its next step
+ * would be, so it is taken to depend on all. The end of a run is an event too: it takes its chance from every daemon.
  *
  * Obligations, besides those of system.ts:
- * - the step after a wait notes what `ready()` of the op reads, which is one object (a finding `footprint` says where that
- *   is broken);
+ * - the step after a wait notes what `ready()` of the op reads, which is one object (a finding `footprint` says where
+ *   that is broken);
  * - what `stepped` judges depends on nothing but objects noted in that step: states between independent steps that no
  *   run shows are not looked at;
  * - at most 31 fibers. Choices other than schedules take the simplest course. No bound on preemptions, no visited set:
@@ -27,7 +27,9 @@ import { WorldDigest } from './digest.ts'
 import { ENDS, Events, OF_DAEMON } from './events.ts'
 import type { Budget, ExploreOptions } from './explore.ts'
 import { execute, Machine, STEPS } from './scheduler.ts'
-import { deadlockOf, type Interruption, loopOf, type Search, type Symptom, symptomsOf, Tally, thrownOf } from './search.ts'
+import {
+  deadlockOf, type Interruption, loopOf, type Search, type Symptom, symptomsOf, Tally, thrownOf,
+} from './search.ts'
 import type { System } from './system.ts'
 import { RecordingTape } from './tape.ts'
 
@@ -208,9 +210,10 @@ export class Dpor implements Choices {
   }
 
   /**
-   * Step `race` is the last one before `e` on what they share. Go back from there to a step that `e` could have come before.
-   * Whether its fiber could have gone on before step k is known if it waited for the same op then, and nothing that would
-   * still come before `e` shares anything with it. Where that is not known, try, and go back further all the same.
+   * Step `race` is the last one before `e` on what they share. Go back from there to a step that `e` could have come
+   * before. Whether its fiber could have gone on before step k is known if it waited for the same op then, and nothing
+   * that would still come before `e` shares anything with it. Where that is not known, try, and go back further all the
+   * same.
    */
   #reverse(race: number, e: number, before: number): void {
     const events = this.#events
@@ -232,7 +235,7 @@ export class Dpor implements Choices {
     return false
   }
 
-  /** Fiber `p` must have a run in which its step `next` comes before step `e`; steps from `end` on are left out of it. */
+  /** Fiber `p` must have a run in which its step `next` comes before step `e`; steps from `end` on do not count. */
   #goBefore(e: number, p: number, next: number | null, end: number): void {
     const events = this.#events
     const first: number[] = []
@@ -279,8 +282,8 @@ export class Dpor implements Choices {
       if (((events.enabled[k]! ^ events.enabled[k + 1]!) & (1 << p)) === 0 || events.conflict(k, e)) continue
       const m = this.#machine
       const [who, by] = [m.fibers[p]!.name, m.fibers[events.fiber[k]!]!.name]
-      const what = `a step of ${by} decided whether ${who} may go on behind '${m.trace.labels[e]}', and shares no object ` +
-        'with what it does then: note what ready() reads'
+      const what = `a step of ${by} decided whether ${who} may go on behind '${m.trace.labels[e]}', and shares no ` +
+        'object with what it does then: note what ready() reads'
       this.#symptoms.push({ claim: 'footprint', what, preemptions: m.preemptions, steps: m.steps })
       return
     }
@@ -300,7 +303,7 @@ export class Dpor implements Choices {
     if (m.thrown !== null) this.#symptoms.push(thrownOf(m))
   }
 
-  /** The run is over: whoever waits or was cut off could have gone on earlier, but for some step. Sleepers have been on. */
+  /** The run is over: whoever waits, or was cut off, could have gone on earlier, but for some step. */
   #waiters(): void {
     const m = this.#machine
     for (let p = 0; p < this.#fibers; p++) {

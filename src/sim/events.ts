@@ -1,10 +1,10 @@
 /**
  * Events: the steps of one run as a partial order.
  *
- * Two steps *depend* on each other when they are of one fiber, or one wrote an object that the other noted. A step *happens
- * before* another when a chain of dependent steps leads there; runs with the same order differ only in how independent
- * steps are interleaved. The order is kept as vector clocks: `clock(e, f)` is one more than the number of the last step of
- * fiber f that happens before step e (or is e), 0 if there is none.
+ * Two steps *depend* on each other when they are of one fiber, or one wrote an object that the other noted. A step
+ * *happens before* another when a chain of dependent steps leads there; runs with the same order differ only in how
+ * independent steps are interleaved. The order is kept as vector clocks: `clock(e, f)` is one more than the number of
+ * the last step of fiber f that happens before step e (or is e), 0 if there is none.
  *
  * The end of a run cuts daemons off; so the last step of a fiber that is no daemon depends on all steps of daemons.
  */

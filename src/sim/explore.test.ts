@@ -68,7 +68,8 @@ describe('findings', () => {
 
   test.each([['explore', explore], ['dpor', dpor]] as const)('%s: one for each claim, runs going on', (_, search) => {
     const deny = (claim: number, value: number): Instruction => ({ op: 'deny', claim, value })
-    const system = toy([{ op: 'read', o: 0 }, deny(1, 0), deny(2, 5)], [{ op: 'write', o: 0, add: 5 }, ...both(0, 1)], both(1, 0))
+    const reader: Instruction[] = [{ op: 'read', o: 0 }, deny(1, 0), deny(2, 5)]
+    const system = toy(reader, [{ op: 'write', o: 0, add: 5 }, ...both(0, 1)], both(1, 0))
     const s = search(system, { collect: true })
     expect(claims(s)).toEqual(['C1', 'C2', 'deadlock'])
     expect(s.findings[2]!.what).toBe('fiber 1 waits for lock 1, fiber 2 waits for lock 0')
@@ -79,7 +80,8 @@ describe('findings', () => {
   })
 
   test('a plugin that throws is one, and hides what follows from it', () => {
-    const s = explore(toy([{ op: 'lock', o: 0 }, { op: 'throw' }], [{ op: 'lock', o: 0 }, { op: 'unlock', o: 0 }]), { collect: true })
+    const [lock, unlock]: Instruction[] = [{ op: 'lock', o: 0 }, { op: 'unlock', o: 0 }]
+    const s = explore(toy([lock!, { op: 'throw' }], [lock!, unlock!]), { collect: true })
     expect(claims(s)).toEqual(['threw'])
     expect(s.findings[0]!.what).toBe('fiber 0: Error: a plugin that throws')
     expect(isExhausted(s)).toBe(true)
@@ -216,7 +218,8 @@ describe('sharing a search out', () => {
   test('two halves added up say what the whole says', () => {
     const whole = explore(system(), options)
     const parts = prefixes(system(), 4, options)
-    const halves = [0, 1].map((half) => explore(system(), { ...options, prefixes: parts.filter((_, i) => i % 2 === half) }))
+    const share = (half: number) => parts.filter((_, i) => i % 2 === half)
+    const halves = [0, 1].map((half) => explore(system(), { ...options, prefixes: share(half) }))
     expect(halves.map((h) => h.findings.length)).not.toContain(0)
     const merged = halves.reduce(mergeSearch.concat, mergeSearch.empty)
     const same = ({ interleavings, endStates, cut, interrupted, deepest }: Search) =>
@@ -266,7 +269,8 @@ describe('Digest', () => {
 
   test('small numbers spread over both lanes: no two of 200,000 are the same', () => {
     const d = new Digest()
-    const seen = new Set(Array.from({ length: 200_000 }, (_, i) => d.clear().add(i % 500).add(Math.floor(i / 500)).value))
+    const of = (i: number): number => d.clear().add(i % 500).add(Math.floor(i / 500)).value
+    const seen = new Set(Array.from({ length: 200_000 }, (_, i) => of(i)))
     expect(seen.size).toBe(200_000)
   })
 })

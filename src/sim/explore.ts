@@ -1,14 +1,16 @@
 /**
  * Explore: every run of a System, depth first, each state once.
  *
- * Runs are made again from the beginning: the decisions until now are a stack, its top one is advanced, and the system runs
- * again. After each step the state is looked up by its key (digest.ts); where another run has been before, the rest is
- * known already. The number of steps that each fiber has made is part of its state, so no run comes back to a state of its
- * own: the states form a graph without cycles, and the interleavings are the paths through it, counted on the way back.
+ * Runs are made again from the beginning: the decisions until now are a stack, its top one is advanced, and the system
+ * runs again. After each step the state is looked up by its key (digest.ts); where another run has been before, the
+ * rest is known already. The number of steps that each fiber has made is part of its state, so no run comes back to a
+ * state of its own: the states form a graph without cycles, and the interleavings are the paths through it, counted on
+ * the way back.
  *
- * Bounds. With a bound on preemptions the current fiber, if it is enabled, belongs to the state, and a state counts as seen
- * only if it was come to with at least as many preemptions left. Choices of other kinds are enumerated by the same stack,
- * each kind with a bound on how many differ from 0 in one run (default 0: none); what is used of a bound belongs to the state.
+ * Bounds. With a bound on preemptions the current fiber, if it is enabled, belongs to the state, and a state counts as
+ * seen only if it was come to with at least as many preemptions left. Choices of other kinds are enumerated by the same
+ * stack, each kind with a bound on how many differ from 0 in one run (default 0: none); what is used of a bound belongs
+ * to the state.
  *
  * Obligations of the system: those of system.ts; it makes no choices in `begin`; and its digests may be asked for right
  * after `begin` for every object that was ever noted. A run that goes another way when it is repeated is a finding,
@@ -17,7 +19,9 @@
 import type { ChoiceKind, Choices } from '../kernel/choices.ts'
 import { WorldDigest } from './digest.ts'
 import { Machine, STEPS } from './scheduler.ts'
-import { deadlockOf, type Interruption, loopOf, type Search, type Symptom, symptomsOf, Tally, thrownOf } from './search.ts'
+import {
+  deadlockOf, type Interruption, loopOf, type Search, type Symptom, symptomsOf, Tally, thrownOf,
+} from './search.ts'
 import type { Bounds } from './sources.ts'
 import { StateTable } from './state-table.ts'
 import type { System } from './system.ts'
@@ -192,7 +196,8 @@ export class Explorer implements Choices {
     if (this.#symptoms.length > 0) this.#report()
     if (progress === undefined || tally.executions % PROGRESS !== 0) return
     const { executions, steps, findings } = tally
-    if (progress({ executions, steps, findings: findings.size, states: this.#table.size }) === true) this.#stop('caller')
+    const states = this.#table.size
+    if (progress({ executions, steps, states, findings: findings.size }) === true) this.#stop('caller')
   }
 
   #stop(why: Interruption): void {
@@ -376,8 +381,8 @@ export class Explorer implements Choices {
 export const explore = (system: System, options: ExploreOptions = {}): Search => new Explorer(system, options).search()
 
 /**
- * All ways through the first `depth` decisions, for sharing a search out: give each thread some of them as `prefixes`, and
- * add the results up with `mergeSearch`. Same bounds, same prefixes.
+ * All ways through the first `depth` decisions, for sharing a search out: give each thread some of them as `prefixes`,
+ * and add the results up with `mergeSearch`. Same bounds, same prefixes.
  */
 export const prefixes = (system: System, depth: number, options: ExploreOptions = {}): readonly Prefix[] =>
   new Explorer(system, { ...options, prune: false }).prefixes(depth)

@@ -1,9 +1,9 @@
 /**
  * PCT: schedules by random priorities, with a stated chance to find what is there.
  *
- * Every fiber gets a random priority; the highest enabled one runs; at d - 1 random steps the fiber that is about to run
- * falls below all others. A bug that needs d steps in a certain order, in a system of n fibers and k steps, shows in one
- * run with a probability of at least 1 / (n k^(d-1)).
+ * Every fiber gets a random priority; the highest enabled one runs; at d - 1 random steps the fiber that is about to
+ * run falls below all others. A bug that needs d steps in a certain order, in a system of n fibers and k steps, shows
+ * in one run with a probability of at least 1 / (n k^(d-1)).
  *
  * Source: Burckhardt, Kothari, Musuvathi, Nagarakatte: A Randomized Scheduler with Probabilistic Guarantees of Finding
  * Bugs, ASPLOS 2010.

@@ -1,14 +1,14 @@
 /**
  * Scheduler: runs the fibers of a System one step at a time, in the order that a source of choices decides.
  *
- * A *step* is what a fiber does between two yields. A fiber is *enabled* when the op that it waits for is ready, and when
- * it has not begun yet. At a scheduling point with more than one enabled fiber the source is asked
- * `choose(n, 'schedule', label)`: 0 stays on the current fiber if that is enabled, else takes the first one; the other
- * numbers are the other enabled fibers in their order. To leave a fiber that is enabled is a *preemption*. Once their
- * bound is used up the question is `choose(1, ...)`: so a tape keeps its place whatever the bound.
+ * A *step* is what a fiber does between two yields. A fiber is *enabled* when the op that it waits for is ready, and
+ * when it has not begun yet. At a scheduling point with more than one enabled fiber the source is asked `choose(n,
+ * 'schedule', label)`: 0 stays on the current fiber if that is enabled, else takes the first one; the other numbers are
+ * the other enabled fibers in their order. To leave a fiber that is enabled is a *preemption*. Once their bound is used
+ * up the question is `choose(1, ...)`: so a tape keeps its place whatever the bound.
  *
- * A run ends when all fibers but the daemons have ended (*finished*, or *violation* if something is wrong at rest), at a
- * violation, when no fiber is enabled (*deadlock*), when the steps are used up (*loop*), or when a caller says so. A
+ * A run ends when all fibers but the daemons have ended (*finished*, or *violation* if something is wrong at rest), at
+ * a violation, when no fiber is enabled (*deadlock*), when the steps are used up (*loop*), or when a caller says so. A
  * Failure ends its fiber in the usual way; anything else thrown, by a fiber or by the system, is the outcome *threw*.
  *
  * Rule: before a step the footprint is cleared, after it the system is asked what is wrong. Nothing is allocated for a
@@ -160,7 +160,10 @@ export class Machine {
 
   #wait(i: number, op: Op): void {
     if (typeof op?.ready === 'function') this.#waits[i] = op
-    else this.#end(i, new TypeError(`${this.fibers[i]!.name} yielded something that is no op: yield an Op to wait for it`))
+    else {
+      const { name } = this.fibers[i]!
+      this.#end(i, new TypeError(`${name} yielded something that is no op: yield an Op to wait for it`))
+    }
   }
 
   #end(i: number, ...threw: readonly unknown[]): void {

@@ -1,13 +1,13 @@
 /**
  * Tape: every decision of a run, in order, by kind.
  *
- * A run is a function of its decisions (src/kernel/choices.ts), so the tape is the run. It has a sub-tape for each kind:
- * taking a fault away does not shift the schedule. A decision is `{ n, pick, label }`: out of `n` courses the one with
- * number `pick`, where 0 is the simplest, at a place called `label`.
+ * A run is a function of its decisions (src/kernel/choices.ts), so the tape is the run. It has a sub-tape for each
+ * kind: taking a fault away does not shift the schedule. A decision is `{ n, pick, label }`: out of `n` courses the one
+ * with number `pick`, where 0 is the simplest, at a place called `label`.
  *
  * - RecordingTape asks a source and writes down what it said.
- * - ReplayTape gives the same answers again. Where the code has changed since, it goes on greedily: an answer that is no
- *   longer possible, and every answer behind the end, is 0. It notes the first place where a label differs.
+ * - ReplayTape gives the same answers again. Where the code has changed since, it goes on greedily: an answer that is
+ *   no longer possible, and every answer behind the end, is 0. It notes the first place where a label differs.
  * - Two tapes that differ in zeros at the end are the same tape: `strip` drops them.
  * - `ordTape` is strict shortlex over stripped tapes. A shrinker that only goes down in it comes to an end.
  */

@@ -1,7 +1,8 @@
 /**
  * Toy: small programs over variables and locks, as a System. Tests of the explorers run thousands of them.
  *
- * Each instruction is one yield and one action. A fiber has one register; at its end it leaves it in an object of its own.
+ * Each instruction is one yield and one action. A fiber has one register; at its end it leaves it in an object of its
+ * own.
  */
 import type { Choices } from '../kernel/choices.ts'
 import type { Kernel, Op } from '../kernel/kernel.ts'
@@ -42,7 +43,7 @@ export interface Program {
 /** How many variables, locks and rwlocks there are. */
 export const OBJECTS = 3
 
-/** A toy world. Objects: variables, then locks, then rwlocks, then one for what each fiber had in its register at the end. */
+/** A toy world. Objects: variables, then locks, then rwlocks, then the register of each fiber at its end. */
 export class Toy implements System {
   readonly footprint = new Footprint()
   readonly program: Program
@@ -64,7 +65,8 @@ export class Toy implements System {
     this.rwlocks = Array.from({ length: OBJECTS }, (_, o) => new RwLock(`rwlock ${o}`))
     this.results = this.program.fibers.map(() => 0)
     const daemonsFrom = this.program.fibers.length - (this.program.daemons ?? 0)
-    return this.program.fibers.map((list, i) => ({ name: `fiber ${i}`, kernel: this.#run(i, list), daemon: i >= daemonsFrom }))
+    return this.program.fibers.map((list, i) =>
+      ({ name: `fiber ${i}`, kernel: this.#run(i, list), daemon: i >= daemonsFrom }))
   }
 
   digest(object: number): number {
@@ -123,8 +125,14 @@ export class Toy implements System {
       case 'unlock': f.touch(OBJECTS + code.o); if (this.locks[code.o]!.held) this.locks[code.o]!.unlock(); break
       case 'own': f.touch(2 * OBJECTS + code.o); this.rwlocks[code.o]!.tryLock(); break
       case 'share': f.touch(2 * OBJECTS + code.o); this.rwlocks[code.o]!.tryLockShared(); break
-      case 'disown': f.touch(2 * OBJECTS + code.o); if (this.rwlocks[code.o]!.exclusive) this.rwlocks[code.o]!.unlock(); break
-      case 'unshare': f.touch(2 * OBJECTS + code.o); if (this.rwlocks[code.o]!.shared > 0) this.rwlocks[code.o]!.unlockShared(); break
+      case 'disown':
+        f.touch(2 * OBJECTS + code.o)
+        if (this.rwlocks[code.o]!.exclusive) this.rwlocks[code.o]!.unlock()
+        break
+      case 'unshare':
+        f.touch(2 * OBJECTS + code.o)
+        if (this.rwlocks[code.o]!.shared > 0) this.rwlocks[code.o]!.unlockShared()
+        break
       case 'deny':
         if (register === code.value) this.#violation = { claim: `C${code.claim}`, what: `the register is ${register}` }
         break
@@ -137,7 +145,8 @@ export class Toy implements System {
 
 /** What random programs are made of; `section`, `shared` and `owned` stand for a lock, an action and an unlock. */
 const KINDS = [
-  'read', 'read', 'write', 'write', 'increment', 'point', 'skip', 'deny', 'await', 'await-then', 'move', 'section', 'shared', 'owned',
+  'read', 'read', 'write', 'write', 'increment', 'point', 'skip', 'deny', 'await', 'await-then', 'move',
+  'section', 'shared', 'owned',
 ] as const
 
 /** A random program with a fiber for each of `lengths`, which are in instructions. `draw(n)` gives 0 to n - 1. */
