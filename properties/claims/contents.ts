@@ -59,10 +59,22 @@ const inCache = (look: Look, folios: readonly Raw[]): Found | null => {
   return null
 }
 
+/** Bytes that the file had at least when `r` began, and until now. */
+export const leastSize = (look: Look, r: Record): number => {
+  if (look.world.program.fibers.some((f) => f.some((a) => a.op === 'truncate'))) return 0
+  let least = look.truth.size
+  for (const u of look.history.records) {
+    if (u.action.op === 'write' && u.errno === null && (r.before & (1 << u.id)) !== 0) least = Math.max(least, u.from + u.n)
+  }
+  return least
+}
+
 const inReads = (look: Look): Found | null => {
   for (const r of look.history.records) {
     if (!r.ended || r.bytes === null || r.errno !== null || !look.history.isNewest(r)) continue
-    const w = found(look.truth.wrong(r.bytes, 0, r.from, Math.min(r.n, r.bytes.length), r), look, look.say(r))
+    // A mapping shows the whole page: what lies past the end there is nobody's.
+    const n = r.action.op === 'load' ? Math.min(r.n, leastSize(look, r) - r.from) : r.n
+    const w = n <= 0 ? null : found(look.truth.wrong(r.bytes, 0, r.from, n, r), look, look.say(r))
     if (w !== null) return w
   }
   return null

@@ -84,7 +84,7 @@ export const ISOLATION: readonly Claim[] = [
     id: 'I21', family: 'isolation', short: 'bytes under I/O are stable', forced: true,
     sentence: 'The bytes that were checksummed are the bytes that are transferred.',
     source: 'Chinner, seed 002: "DIF"; Documentation/block/data-integrity.rst',
-    judges: [{ on: CHANGED.disk, step: ({ world }) => world.device.unstable }],
+    judges: [{ on: CHANGED.disk, step: ({ world, fs }) => (fs.strategy.claims.stablePages ? world.device.unstable : null) }],
     declared: (s) => !s.claims.stablePages,
   },
   {

@@ -3,10 +3,11 @@ import { DELALLOC, MAPPED } from '../../src/fs/extent-map.ts'
 import { CHANGED } from '../../src/lab/check/digests.ts'
 import type { Look } from '../../src/lab/check/judge.ts'
 import type { Claim } from './claim.ts'
+import { leastSize } from './contents.ts'
 
 /** The size at rest is what some order of the calls that returned leaves. */
 const sizeAtRest = (look: Look): readonly string[] => {
-  if (look.when === 'again') return []
+  if (look.when === 'again' || (look.ioFailed && look.when !== 'rest')) return []
   const sizes = look.truth.sizes()
   if (sizes.has(look.inode.size)) return []
   return [`the size is ${look.inode.size}; the calls that returned leave ${[...sizes].join(' or ')}`]
@@ -15,12 +16,9 @@ const sizeAtRest = (look: Look): readonly string[] => {
 /** A read stops only where the file ended at some time while it ran. */
 const readsWhole = (look: Look): string | null => {
   const r = look.history.newest
-  if (r === null || !r.ended || r.action.op !== 'read' || r.errno !== null) return null
+  if (r === null || !r.ended || r.action.op !== 'read' || r.errno !== null || look.failed.length > 0) return null
   if (look.world.program.fibers.some((f) => f.some((a) => a.op === 'truncate'))) return null
-  let least = look.truth.size
-  for (const u of look.history.records) {
-    if (u.action.op === 'write' && u.errno === null && (r.before & (1 << u.id)) !== 0) least = Math.max(least, u.from + u.n)
-  }
+  const least = leastSize(look, r)
   const want = Math.max(0, Math.min(r.action.len, least - r.from))
   return r.n < want ? `${look.say(r)}: the file had ${least} bytes when it began` : null
 }

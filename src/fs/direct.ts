@@ -14,6 +14,7 @@ import { PAGE } from '../kernel/units.ts'
 import { type Extent, HOLE, DELALLOC, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { Mapping } from './mapping.ts'
 import type { SpaceError } from './space.ts'
 import { holdSplits, releaseSplits } from './splits.ts'
 import type { Verbs } from './verbs.ts'
@@ -30,20 +31,36 @@ export const canWriteDirect = (k: Verbs, fs: FileSystem, inode: Inode, pos: numb
 }
 
 /**
- * Write `bytes` at `pos`, both multiples of the block size. The caller holds the inode lock.
+ * Make the cache agree before [pos, pos + len) is written past it: what is dirty is on the disk, and nothing is cached. The
+ * caller holds the inode lock.
+ * @returns false if a folio must stay (it is pinned, or was dirtied again): the caller writes through the cache
+ * (kiocb_invalidate_pages, ENOTBLK). Raises what writeback failed with, and then nothing was dropped
+ */
+export function* makeWay(
+  k: Verbs, fs: FileSystem, inode: Inode, pos: number, len: number,
+): Kernel<boolean, SpaceError | 'EIO'> {
+  const errno = yield* fs.writeBack(k, inode, pos, pos + len)
+  if (errno !== null) return yield* raise(errno as 'EIO', 'EIO.before-direct')
+  return yield* invalidateRange(k, inode, pos, pos + len)
+}
+
+/**
+ * Write `bytes` at `pos`, both multiples of the block size, after `makeWay`. The caller holds the inode lock. Blocks that it
+ * placed past i_size and did not fill are gone when it returns (ext4_truncate_failed_write).
  * @returns bytes written; short only after progress
  */
 export function* writeDirect(
   k: Verbs, fs: FileSystem, inode: Inode, pos: number, bytes: Buffer,
 ): Kernel<number, SpaceError | 'EIO'> {
-  yield* fs.writeBack(k, inode, pos, pos + bytes.length)
-  yield* invalidateRange(k, inode, pos, pos + bytes.length)
   const block = fs.blockSize
+  const m = new Mapping()
+  m.reset(pos, bytes.length, k.cookie(inode))
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   let done = 0
   while (done < bytes.length) {
-    const step = yield* attempt(() => writeExtent(k, fs, inode, pos + done, bytes, done, e))
+    const step = yield* attempt(() => writeExtent(k, fs, inode, m, pos + done, bytes, done, e))
     if (step._tag === 'Left') {
+      yield* punchPastEnd(k, fs, inode, m, Math.max(k.size(inode), pos + done))
       if (done === 0) return yield* raise(step.left)
       break
     }
@@ -51,20 +68,32 @@ export function* writeDirect(
   }
   if (pos + done > k.size(inode)) k.setSize(inode, pos + done, pos)
   inode.diskSize = Math.max(inode.diskSize, Math.min(pos + Math.floor(done / block) * block, k.size(inode)))
-  yield* invalidateRange(k, inode, pos, pos + done)
+  if (!(yield* invalidateRange(k, inode, pos, pos + done))) inode.pages!.errors.set('EIO')
   return done
+}
+
+/** Free the blocks of `m` that lie past byte `end`: nobody will fill them. */
+function* punchPastEnd(k: Verbs, fs: FileSystem, inode: Inode, m: Mapping, end: number): Kernel<void> {
+  const first = Math.ceil(end / fs.blockSize)
+  yield* k.acquire(inode.mapLock)
+  for (let i = 0; i < m.madeCount; i++) {
+    const { lblk, n } = m.made(i)
+    const from = Math.max(lblk, first)
+    if (from < lblk + n) yield* fs.punch(k, inode, from, lblk + n - from)
+  }
+  k.release(inode.mapLock)
 }
 
 /** One extent: place, write, convert. @returns bytes */
 function* writeExtent(
-  k: Verbs, fs: FileSystem, inode: Inode, pos: number, bytes: Buffer, from: number, e: Extent,
+  k: Verbs, fs: FileSystem, inode: Inode, m: Mapping, pos: number, bytes: Buffer, from: number, e: Extent,
 ): Kernel<number, SpaceError | 'EIO'> {
   const block = fs.blockSize
   const lblk = pos / block
   yield* k.acquire(inode.mapLock)
   try {
     fs.lookupInto(k, inode, lblk, (bytes.length - from) / block, e)
-    if (e.state === HOLE) yield* fs.allocate(k, inode, null, lblk, e.n, UNWRITTEN)
+    if (e.state === HOLE) yield* fs.allocate(k, inode, m, lblk, e.n, UNWRITTEN)
     if (e.state === DELALLOC) yield* fs.realise(k, inode, lblk, e.n)
     if (e.state === HOLE || e.state === DELALLOC) fs.lookupInto(k, inode, lblk, e.n, e)
   } finally {
@@ -90,10 +119,11 @@ function* writeExtent(
 const underWriteback = (k: Verbs, inode: Inode, pos: number): boolean =>
   k.peekFolio(inode.pages!, Math.floor(pos / PAGE))?.writeback === true
 
-/** Drop clean folios of [from, to); one that must stay is reported through the address space's error. */
-function* invalidateRange(k: Verbs, inode: Inode, from: number, to: number): Kernel<void> {
+/** Drop clean folios of [from, to). @returns false if one must stay */
+function* invalidateRange(k: Verbs, inode: Inode, from: number, to: number): Kernel<boolean> {
   const pages = inode.pages!
-  if (to <= from) return
+  let all = true
+  if (to <= from) return all
   for (const f of pages.inRange(Math.floor(from / PAGE), Math.ceil(to / PAGE) - 1)) {
     const { generation } = f
     yield* k.lockFolio(f)
@@ -104,8 +134,9 @@ function* invalidateRange(k: Verbs, inode: Inode, from: number, to: number): Ker
     while (f.writeback) yield f.writebackOp
     k.unmap(f)
     if (!k.invalidateFolio(f)) {
-      pages.errors.set('EIO')
+      all = false
       k.unlockFolio(f)
     }
   }
+  return all
 }

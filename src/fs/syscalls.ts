@@ -8,7 +8,7 @@ import type { Errno } from '../kernel/errno.ts'
 import { Failure, type Kernel, raise } from '../kernel/kernel.ts'
 import type { WriteSource } from '../iov/source.ts'
 import type { ReadTarget } from '../iov/target.ts'
-import { canWriteDirect, writeDirect } from './direct.ts'
+import { canWriteDirect, makeWay, writeDirect } from './direct.ts'
 import { fallocate, type FallocateMode, seekHoleData } from './fallocate.ts'
 import type { FileSystem } from './file-system.ts'
 import { type Inode, S_IFREG } from './inode.ts'
@@ -233,21 +233,27 @@ export class Syscalls {
     const { k, fs } = this
     const { inode, write: w } = file
     if (w.pos % fs.blockSize !== 0 || w.len % fs.blockSize !== 0) return yield* raise('EINVAL', 'EINVAL.direct')
-    if (!canWriteDirect(k, fs, inode, w.pos, w.len)) {
-      const n = yield* this.#buffered(file)
-      yield* fs.writeBack(k, inode, w.pos, w.pos + n)
-      return n
-    }
+    if (!canWriteDirect(k, fs, inode, w.pos, w.len)) return yield* this.#throughCache(file)
     const bytes = Buffer.allocUnsafeSlow(w.len)
     const readable = yield* w.source.copyFaulting(bytes, 0, 0, w.len)
     if (readable < w.len) return yield* raise('EFAULT', 'EFAULT.direct')
     yield* k.acquire(inode.rwsem)
     try {
       if (w.append) w.pos = k.size(inode)
-      return yield* writeDirect(k, fs, inode, w.pos, bytes)
+      if (yield* makeWay(k, fs, inode, w.pos, w.len)) return yield* writeDirect(k, fs, inode, w.pos, bytes)
     } finally {
       k.release(inode.rwsem)
     }
+    return yield* this.#throughCache(file)
+  }
+
+  /** A direct write that cannot go past the cache: through it, and written back. */
+  *#throughCache(file: OpenFile): Kernel<number, Errno> {
+    const { k, fs } = this
+    const { inode, write: w } = file
+    const n = yield* this.#buffered(file)
+    const errno = yield* fs.writeBack(k, inode, w.pos, w.pos + n)
+    return errno === null ? n : yield* raise(errno, `${errno}.through-cache`)
   }
 
   /** read(2) at the file position, which moves. */

@@ -94,7 +94,7 @@ export class Actor {
   }
 
   /** Make the memory that a write takes its bytes from, and open what it needs. */
-  sourceOf(a: Action, tag = this.#world.history.records.find((r) => r.action === a)?.tag ?? -1): Source {
+  sourceOf(a: Action, tag: number): Source {
     this.#open(this.#flags(a))
     if (a.op !== 'write') return nothing
     if (a.readable === undefined && a.absent !== true && a.self === undefined) {
@@ -129,7 +129,7 @@ export class Actor {
     switch (a.op) {
       case 'write': {
         const n = yield* sys.pwrite(fd, source.source!, a.pos)
-        if (r !== null) r.from = this.#open(this.#flags(a)).write.pos
+        if (r !== null && a.append === true) r.from = this.#open(this.#flags(a)).write.pos
         return n
       }
       case 'read': return yield* sys.pread(fd, intoBuffer(r!.bytes!), a.pos)

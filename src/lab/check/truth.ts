@@ -112,7 +112,7 @@ export class Truth {
       set |= b === 0 ? ZERO : 1 << Math.max(0, tagOf(b))
     }
     for (const c of records) {
-      if (!c.began || !this.#covers(c, pos) || (c.ended && replaced(c))) continue
+      if (!c.began || !this.#mayPut(c, pos) || (c.ended && replaced(c))) continue
       set |= ZEROING.includes(c.action.op) ? ZERO : c.action.op === 'write' && c.action.self !== undefined ? ANY : 1 << c.tag
     }
     if (reader === null) {
@@ -120,6 +120,21 @@ export class Truth {
       this.#sets[cell] = set
     }
     return set
+  }
+
+  /** May action `r` have put a value at `pos`, even if it failed: in part, or with an error of another phase? */
+  #mayPut(r: Record, pos: number): boolean {
+    const a = r.action
+    if (!r.ended || r.errno === null) return this.#covers(r, pos)
+    if (a.op === 'truncate') return pos >= a.size
+    if (ZEROING.includes(a.op) || a.op === 'store' || a.op === 'dma') return this.#inRange(a, pos)
+    // The data was accepted; what failed is the sync after it, or a part of the I/O.
+    if (a.op === 'write' && (a.sync === true || a.direct === true) && (r.errno === 'EIO' || r.errno === 'ENOSPC')) return this.#inRange(a, pos)
+    return this.#covers(r, pos)
+  }
+
+  #inRange(a: Action, pos: number): boolean {
+    return 'pos' in a && pos >= a.pos && pos < a.pos + a.len
   }
 
   /** Does action `r` put a value at `pos`, or may it do so while it is under way? */
@@ -136,8 +151,8 @@ export class Truth {
         return pos >= r.from && pos < r.from + n
       }
       case 'store': case 'dma': {
-        const failed = r.ended && r.errno !== null
-        return pos >= a.pos && pos < a.pos + (r.ended && !failed ? Math.min(a.len, r.n) : a.len)
+        if (r.ended && r.errno !== null) return false
+        return pos >= a.pos && pos < a.pos + (r.ended ? Math.min(a.len, r.n) : a.len)
       }
       default: return false
     }
@@ -209,15 +224,15 @@ export class Truth {
 
   /** Sizes that some order of the actions that ended, true to real time, leaves behind. */
   sizes(): ReadonlySet<number> {
-    const ops = this.#history.records.filter((r) => r.ended && r.errno === null && changesSize(r.action))
+    const ops = this.#history.records.filter((r) => r.ended && (r.errno === null || mayHaveGrown(r)) && changesSize(r.action))
     const out = new Set<number>()
     const go = (size: number, done: number): void => {
-      if (ops.every((r) => (done & (1 << r.id)) !== 0)) {
+      if (ops.every((r) => (done & (1 << r.id)) !== 0 || r.errno !== null)) {
         out.add(size)
-        return
+        if (ops.every((r) => (done & (1 << r.id)) !== 0)) return
       }
       for (const r of ops) {
-        if ((done & (1 << r.id)) !== 0 || ops.some((u) => (r.before & (1 << u.id)) !== 0 && (done & (1 << u.id)) === 0)) continue
+        if ((done & (1 << r.id)) !== 0 || ops.some((u) => (r.before & (1 << u.id)) !== 0 && (done & (1 << u.id)) === 0 && u.errno === null)) continue
         go(sizeAfter(r, size), done | (1 << r.id))
       }
     }
@@ -228,10 +243,18 @@ export class Truth {
 
 const changesSize = (a: Action): boolean => ['write', 'truncate', 'zero'].includes(a.op) || (a.op === 'allocate' && a.keep !== true)
 
+/** A write that was accepted, with an error of the sync after it. */
+const mayHaveGrown = ({ action: a, errno }: Record): boolean =>
+  a.op === 'write' && (a.sync === true || a.direct === true) && (errno === 'EIO' || errno === 'ENOSPC')
+
 const sizeAfter = (r: Record, size: number): number => {
   const a = r.action
   if (a.op === 'truncate') return a.size
-  if (a.op === 'write') return Math.max(size, a.append === true ? size + r.n : r.from + r.n)
+  if (a.op === 'write') {
+    const n = r.errno === null ? r.n : a.len
+    if (n === 0) return size
+    return Math.max(size, a.append === true ? size + n : r.from + n)
+  }
   return Math.max(size, (a as { pos: number; len: number }).pos + (a as { pos: number; len: number }).len)
 }
 

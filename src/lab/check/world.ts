@@ -116,7 +116,7 @@ export class World implements System {
     this.#before(setUp)
     this.inode = setUp.inode
     this.#actors = program.fibers.map(() => new Actor(this, new Syscalls(this.session.fs), 'f'))
-    this.#sources = program.fibers.flatMap((actions, i) => actions.map((a) => this.#actors[i]!.sourceOf(a)))
+    this.#sources = this.history.records.map((r) => this.#actors[r.fiber]!.sourceOf(r.action, r.tag))
     setUp.close()
     const { fs, cache } = this.session
     noteWorld(fs, cache, this.inode, this.#logs, note)
@@ -209,6 +209,7 @@ export class World implements System {
     }
     inode.size = inode.diskSize = inode.map.end * fs.blockSize
     run(fs.writeInode(inode))
+    run(sys.close(fd.right))
   }
 
   // --- running -------------------------------------------------------------------------------------------------------
@@ -275,11 +276,7 @@ export class World implements System {
 
   /** `kernel`, which says whose step it is: locks taken and faults taken then are his. */
   #asFiber(i: number, kernel: Kernel<void>): Kernel<void> {
-    const next = (): IteratorResult<Op, void> => {
-      this.#fiber = i
-      return kernel.next() as IteratorResult<Op, void>
-    }
-    return Object.assign(Object.create(kernel) as Kernel<void>, { next })
+    return new Told(kernel, () => { this.#fiber = i }) as unknown as Kernel<void>
   }
 
   digest(object: number): number {
@@ -355,6 +352,20 @@ export class World implements System {
 
 const ownsBlock = (inode: Inode, pblk: number): boolean =>
   inode.map.extents.some((e) => isReal(e.state) && pblk >= e.pblk && pblk < e.pblk + e.n)
+
+/** A kernel that says when it makes a step. */
+class Told {
+  readonly #kernel: Kernel<void>
+  readonly #tell: () => void
+  constructor(kernel: Kernel<void>, tell: () => void) {
+    this.#kernel = kernel
+    this.#tell = tell
+  }
+  next(): IteratorResult<Op, void> {
+    this.#tell()
+    return this.#kernel.next() as IteratorResult<Op, void>
+  }
+}
 
 /** A program that cannot be set up: the generator's fault, not the design's. */
 export class BadProgram extends Error {
