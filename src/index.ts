@@ -17,10 +17,15 @@
  */
 
 // --- designs
+export { delallocPerBlock } from './strategies/delalloc-per-block.ts'
 export { getBlock } from './strategies/get-block.ts'
-export { strategies } from './strategies/index.ts'
+export { dispute, strategies } from './strategies/index.ts'
 export { invalidateSplice } from './strategies/invalidate-splice.ts'
 export { invalidateThenAdd } from './strategies/invalidate-then-add.ts'
+export { lockAndUnmap } from './strategies/lock-and-unmap.ts'
+export {
+  prepareCopyPunch, prepareCopyUnwritten, prepareCopyZero, prepareCopyZeroPage,
+} from './strategies/prepare-then-copy.ts'
 export { reserveAllocate } from './strategies/reserve-allocate.ts'
 export { reserveCopyAllocate } from './strategies/reserve-copy-allocate.ts'
 

@@ -17,11 +17,18 @@ export const rawStep: fc.Arbitrary<RawStep> = fc.tuple(
 export const steps = (options: DecodeOptions, most = 40): fc.Arbitrary<Step[]> =>
   fc.array(rawStep, { maxLength: most, size: 'max' }).map((raws) => decode(raws, options))
 
+/**
+ * Designs that differ from prepare-copy-punch only in what they do with a short copy: rollback.test.ts plays them on every
+ * ground as all others, what draws from SETTINGS with one size of folios.
+ */
+const DIFFER_IN_SHORT_COPIES: readonly string[] = ['prepare-copy-zero', 'prepare-copy-zero-page']
+
 /** How a file system may be mounted: each strategy on each format, in each size of block, with three sizes of folios. */
-export const SETTINGS: readonly Setting[] = strategies.flatMap((strategy) =>
+export const SETTINGS: readonly Setting[] = strategies.flatMap(({ name }) =>
   (['ext2', 'ext4'] as const).flatMap((format) =>
     [1024, 2048, 4096].flatMap((blockSize) =>
-      [0, 2, 9].map((maxFolioOrder) => ({ strategy: strategy.name, format, blockSize, maxFolioOrder })),
+      (DIFFER_IN_SHORT_COPIES.includes(name) ? [2] : [0, 2, 9]).map((maxFolioOrder) =>
+        ({ strategy: name, format, blockSize, maxFolioOrder })),
     ),
   ),
 )

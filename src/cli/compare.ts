@@ -16,7 +16,7 @@ import {
 } from '../report/comparison.ts'
 import { plural } from '../report/format.ts'
 import { wrap } from '../report/table.ts'
-import { strategies } from '../strategies/index.ts'
+import { dispute, strategies } from '../strategies/index.ts'
 import { availableJudges, type Judged } from './court.ts'
 import { EXIT, UsageError } from './errors.ts'
 import type { Described, Evaluated, Setting } from './evaluate.ts'
@@ -43,7 +43,8 @@ interface Options {
 
 const EXAMPLES = `
 Examples:
-  perform-write compare                                      all designs that come along, three workloads
+  perform-write compare                                      the five designs of the dispute of 2010, three workloads
+  perform-write compare all                                  every design that comes along; takes minutes
   perform-write compare get-block ./mine.ts                  one of them and your own
   perform-write compare --workload git-clone --fs ext2       another workload, another format
   perform-write compare --block-size 1024 --folio-order 0    small blocks, single-page folios
@@ -56,7 +57,7 @@ Exit: 0 every design keeps what it claims; 1 one does not; 2 usage; 3 this machi
 export const compareCommand = (): Command =>
   new Command('compare')
     .description('designs side by side: claims under faults, counted cost, the cost of undo')
-    .argument('[designs...]', 'names, or files that export a Strategy as default; none: all that come along')
+    .argument('[designs...]', 'names, "all", or files that export a Strategy as default; none: the five of 2010')
     .option('--workload <name|file>', 'a workload; may be given again (default: sqlite-wal, append, random)', oneMore)
     .option('--fs <format>', 'ext2 or ext4', 'ext4')
     .option('--block-size <bytes>', '1024, 2048 or 4096', parseBlockSize, 4096)
@@ -78,6 +79,12 @@ const isWrong = (c: Column): boolean =>
 
 const oneMore = (value: string, all: readonly string[] = []): string[] => [...all, value]
 
+/** The designs that are meant: all of them, those that are named, or those of the dispute. */
+const designsOf = (given: readonly string[]): readonly string[] =>
+  given.length === 0
+    ? dispute.map((s) => s.name)
+    : given.flatMap((name) => (name === 'all' ? strategies.map((s) => s.name) : [name]))
+
 const fixedOf = (o: Options): Fixed => ({ format: formatNamed(o.fs), blockSize: o.blockSize, folioOrder: o.folioOrder })
 
 /** The arguments that give these settings again, but for what is default. */
@@ -92,7 +99,7 @@ const compare = async (given: readonly string[], o: Options): Promise<number> =>
   const fixed = fixedOf(o)
   const workloads = o.workload ?? DEFAULT_WORKLOADS
   for (const w of workloads) openWorkload(w, o.seed)
-  const designs = given.length > 0 ? given : strategies.map((s) => s.name)
+  const designs = designsOf(given)
   const progress = new Progress('compare')
   const doing = new Map<string, string>()
   const say = (text: string): void => {
@@ -211,7 +218,7 @@ const playScene = async (designs: readonly string[], o: Options, spec: string): 
   }
   const fixed = fixedOf(o)
   let code: number = EXIT.pass
-  for (const design of designs.length > 0 ? designs : strategies.map((s) => s.name)) {
+  for (const design of designsOf(designs)) {
     const strategy = await designFor(design)
     const fail = at.split('@').slice(1).map(Number)
     const plan = { fail, sticky: sticky === '!' }

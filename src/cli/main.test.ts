@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { dispute, strategies } from '../strategies/index.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 let folder: string
@@ -134,6 +135,14 @@ describe('compare', () => {
     expect(json.designs.map((d) => d.name)).toEqual(['get-block', 'reserve-copy-allocate'])
     expect(json.designs[1]!.verdicts.find((v) => v.claim === 'I12')!.status).toBe('declared')
     expect(json.mutants.every((m) => m.killed)).toBe(true)
+  })
+
+  test('without a name it is the five of 2010, with "all" every design', () => {
+    const designs = (...args: string[]) =>
+      [...cli('compare', ...args, '--scene', 'new-file').out.matchAll(/^([a-z-]+), scene new-file/gm)].map(([, name]) => name)
+    expect(designs()).toEqual(dispute.map((s) => s.name))
+    expect(designs('all')).toEqual(strategies.map((s) => s.name))
+    expect(dispute).toHaveLength(5)
   })
 
   test('a plugin of the wrong shape is refused with the field that is wrong', () => {

@@ -17,7 +17,8 @@ import { runCommand } from './run.ts'
 
 const EXAMPLES = `
 Start here:
-  perform-write compare                        all designs side by side, within a minute
+  perform-write compare                        the five designs of 2010 side by side, within a minute
+  perform-write compare all                    all designs that there are, within some minutes
   perform-write list                           what there is to compare
   perform-write compare reserve-allocate ./mine.ts   your own design against one of them
 

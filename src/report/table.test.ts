@@ -14,6 +14,15 @@ test('a table has one light rule, its first column to the left and its numbers t
   ].join('\n'))
 })
 
+test('columns for which there is no room go into a table below, with the first column', () => {
+  const names = Array.from({ length: 8 }, (_, i) => `a-design-${i}`)
+  const text = table(['what', ...names], [['copies', ...names.map(() => '1')], 'space'])
+  const lines = text.split('\n')
+  expect(Math.max(...lines.map((l) => l.length))).toBeLessThanOrEqual(WIDTH)
+  expect(lines.filter((l) => l.startsWith('copies'))).toHaveLength(2)
+  expect(names.filter((name) => text.includes(name))).toEqual(names)
+})
+
 test('a long name breaks at its hyphens only', () => {
   expect(broken('reserve-copy-allocate')).toBe('reserve-\ncopy-\nallocate')
   expect(broken('get-block')).toBe('get-block')

@@ -10,17 +10,41 @@ import Table from 'cli-table3'
 /** The widest line that a table may have. */
 export const WIDTH = 100
 
+/** Between two columns. */
+const GAP = '  '
+
 const NONE = {
   top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
   bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: GAP,
 } as const
 
 /** One row: its label and its cells; or a text alone. */
 export type Row = readonly string[] | string
 
-/** A table. The first column is to the left, all others to the right. */
+/**
+ * A table. The first column is to the left, all others to the right. Where that would be wider than WIDTH, several tables one
+ * below the other, each with the first column.
+ */
 export const table = (head: readonly string[], rows: readonly Row[]): string => {
+  const wide = head.map((h, i) =>
+    Math.max(...[h, ...rows.map((r) => (typeof r === 'string' ? '' : r[i]!))].flatMap((c) => c.split('\n').map(visible))))
+  const parts = [[0]]
+  let left = WIDTH - wide[0]!
+  for (let i = 1; i < head.length; i++) {
+    const n = wide[i]! + GAP.length
+    if (n > left && parts.at(-1)!.length > 1) {
+      parts.push([0])
+      left = WIDTH - wide[0]!
+    }
+    parts.at(-1)!.push(i)
+    left -= n
+  }
+  const cut = (r: Row, part: readonly number[]): Row => (typeof r === 'string' ? r : part.map((i) => r[i]!))
+  return parts.map((part) => oneTable(part.map((i) => head[i]!), rows.map((r) => cut(r, part)))).join('\n')
+}
+
+const oneTable = (head: readonly string[], rows: readonly Row[]): string => {
   const heads = Math.max(...head.map((h) => h.split('\n').length))
   const low = head.map((h) => '\n'.repeat(heads - h.split('\n').length) + h)
   const t = new Table({
