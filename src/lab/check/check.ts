@@ -46,6 +46,8 @@ export interface CheckOptions {
   /** Of `of` workers, this is number `share`: it takes every `of`-th program. */
   readonly share?: number
   readonly of?: number
+  /** Told each program before it runs: a watchdog names it if it does not come back. */
+  readonly about?: (program: Program) => void
 }
 
 /** What one lane did. */
@@ -137,11 +139,13 @@ export const runOnce = (world: World, tape: RecordingTape | Parameters<typeof ex
     }
     case 'loop': return { run, violations: [{ claim: 'I15', what: `no end after ${run.steps} steps; at the end: ${outcome.tail.slice(0, 8).join(', ')}` }] }
     case 'threw': {
-      const what = outcome.error instanceof Error ? `${outcome.error.name}: ${outcome.error.message}` : String(outcome.error)
+      const what = sayThrown(outcome.error)
       return { run, violations: [{ claim: claimOf('threw', what), what }] }
     }
   }
 }
+
+const sayThrown = (e: unknown): string => (e instanceof Error ? `${e.name}: ${e.message}` : String(e))
 
 const lanes = (seed: number): readonly Lane[] => {
   const lane = (name: string, family: Family, run: Lane['run']): Lane => ({ name, programs: family(seed), run })
@@ -191,6 +195,8 @@ export interface CheckProgress {
   readonly executions: number
   readonly of: number
   readonly found: readonly string[]
+  /** What was done and found until now. */
+  readonly report: () => CheckReport
 }
 
 /** Check a design; yields after every program. */
@@ -205,6 +211,9 @@ export function* check(options: CheckOptions): Generator<CheckProgress, CheckRep
   })
   const done = (): number => all.reduce((n, l) => n + l.report.executions, 0)
   let refused = 0
+  const report = (): CheckReport => ({
+    strategy: options.strategy.name, seed: options.seed, executions: done(), lanes: all.map((l) => l.report), found, evaluations, lockOrder, refused,
+  })
   while (done() < options.executions && all.some((l) => !l.over)) {
     // The lane that has run least goes next: each gets the same share of executions.
     const next = all.filter((l) => !l.over).reduce((a, b) => (b.report.executions < a.report.executions ? b : a))
@@ -213,21 +222,31 @@ export function* check(options: CheckOptions): Generator<CheckProgress, CheckRep
       next.over = true
       continue
     }
-    const world = worldFor(program, options)
+    options.about?.(program)
+    next.report.programs++
+    let world: World | null
+    try {
+      world = worldFor(program, options)
+    } catch (e) {
+      // The design broke down while the file was made ready, where nothing fails and nobody else runs.
+      const what = `before the fibers: ${sayThrown(e)}`
+      next.probe.note({ claim: claimOf('threw', what), what }, program, {})
+      next.report.executions++
+      yield { executions: done(), of: options.executions, found: Object.keys(found), report }
+      continue
+    }
     if (world === null) {
+      next.report.programs--
       refused++
       continue
     }
-    next.report.programs++
     next.lane.run(world, next.probe)
     for (const [claim, n] of world.evaluations) evaluations[claim] = (evaluations[claim] ?? 0) + n
     for (const [edge, n] of world.lockOrder.edges) lockOrder[edge] = (lockOrder[edge] ?? 0) + n
-    yield { executions: done(), of: options.executions, found: Object.keys(found) }
+    yield { executions: done(), of: options.executions, found: Object.keys(found), report }
     if (options.until !== undefined && found[options.until] !== undefined) break
   }
-  return {
-    strategy: options.strategy.name, seed: options.seed, executions: done(), lanes: all.map((l) => l.report), found, evaluations, lockOrder, refused,
-  }
+  return report()
 }
 
 const nextProgram = (programs: Generator<Program>, { format }: CheckOptions, mine: () => boolean): Program | null => {
