@@ -32,9 +32,10 @@ const byBitmaps = ({ fs }: Look): string | null => {
 const allGone = ({ fs, world, failed }: Look): readonly string[] => {
   // A bitmap that cannot be read keeps its blocks: they are counted as lost, and e2fsck finds them.
   if (failed.includes('EIO.free')) return []
-  const { freeBlocks } = fs.format
-  if (freeBlocks === world.freeAtFirst && fs.lostBlocks === 0) return []
-  return [`all files are gone: ${freeBlocks} blocks free, ${world.freeAtFirst} at first, ${fs.lostBlocks} given up`]
+  const ballast = world.ballast === null ? 0 : world.ballast.map.realBlocks + fs.format.mapBlocks(world.ballast)
+  const free = fs.format.freeBlocks + ballast
+  if (free === world.freeAtFirst && fs.lostBlocks === 0) return []
+  return [`the file is gone: ${free} blocks free, ${world.freeAtFirst} at first, ${fs.lostBlocks} given up`]
 }
 
 // --- I2, I4 --------------------------------------------------------------------------------------------------------------

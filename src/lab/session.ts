@@ -55,6 +55,8 @@ export interface MountOptions {
   readonly protection?: boolean
   /** How a slot of the page cache is made; default `new Folio`. */
   readonly makeFolio?: MakeFolio
+  /** Pages of a slab of the page cache; default 512. */
+  readonly slabPages?: number
   /** Count blocks by owner, and refuse more than this many (by user id) with EDQUOT; `{}` only counts. Default: no quota. */
   readonly quota?: Readonly<Record<number, number>>
   /** Default: the verbs as they are. A mutant brings its own. */
@@ -101,6 +103,7 @@ export const mount = (device: BlockDevice, options: MountOptions): Either<Refuse
       maxFolioOrder: options.maxFolioOrder ?? 9,
       poison: options.poison ?? false,
       ...(options.makeFolio && { makeFolio: options.makeFolio }),
+      ...(options.slabPages !== undefined && { slabPages: options.slabPages }),
     },
     ledger,
   )

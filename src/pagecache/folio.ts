@@ -38,24 +38,28 @@ export const PTE_WRITE = 2
 /** A store went through since the entry was made writable. */
 export const PTE_DIRTY = 4
 
-/** Memory for 512 pages, with the state of every block and page. */
+/** Memory for 512 pages (2 MiB) unless told otherwise, with the state of every block and page. */
 export class Slab {
   static readonly PAGES = 512
-  readonly bytes = Buffer.alloc(Slab.PAGES * PAGE)
+  readonly bytes: Buffer
   /** Bits a block; index = byte offset >> block shift. */
   readonly state: Uint8Array
   /** Bits a page. */
-  readonly pte = new Uint8Array(Slab.PAGES)
+  readonly pte: Uint8Array
   /** Order of the free run that starts at a page, -1 if none does. */
-  readonly freeOrder = new Int8Array(Slab.PAGES).fill(-1)
-  readonly slots: (Folio | null)[] = new Array<Folio | null>(Slab.PAGES).fill(null)
+  readonly freeOrder: Int8Array
+  readonly slots: (Folio | null)[]
   readonly number: number
   /** Checksums taken at copy-in; null while no design takes any. */
   guards: SectorGuards | null = null
 
-  constructor(number: number, blockShift: number) {
+  constructor(number: number, blockShift: number, pages = Slab.PAGES) {
     this.number = number
-    this.state = new Uint8Array((Slab.PAGES * PAGE) >>> blockShift)
+    this.bytes = Buffer.alloc(pages * PAGE)
+    this.state = new Uint8Array((pages * PAGE) >>> blockShift)
+    this.pte = new Uint8Array(pages)
+    this.freeOrder = new Int8Array(pages).fill(-1)
+    this.slots = new Array<Folio | null>(pages).fill(null)
   }
 
   /** The bytes of free pages are nobody's and are not kept. */

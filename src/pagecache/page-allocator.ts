@@ -25,14 +25,17 @@ export class PageAllocator {
   /** Fill pages with 0xDB when they are handed out: whoever shows them shows it. */
   readonly #poison: boolean
   readonly #make: MakeFolio
+  /** A slab is one run of this order. */
+  readonly #slabOrder: number
   readonly #slabs: Slab[] = []
   readonly #free: Folio[][] = Array.from({ length: MAX_FOLIO_ORDER + 1 }, () => [])
 
-  constructor(limit: number, blockShift: number, poison: boolean, make: MakeFolio = newFolio) {
+  constructor(limit: number, blockShift: number, poison: boolean, make: MakeFolio = newFolio, slabPages = Slab.PAGES) {
     this.limit = limit
     this.#blockShift = blockShift
     this.#poison = poison
     this.#make = make
+    this.#slabOrder = Math.log2(slabPages)
   }
 
   /** A folio of 2^order pages, or null if the limit would be passed. */
@@ -41,10 +44,10 @@ export class PageAllocator {
     if (this.used + pages > this.limit) return null
     let at = order
     let f = this.#pop(at)
-    while (f === null && at < MAX_FOLIO_ORDER) f = this.#pop(++at)
+    while (f === null && at < this.#slabOrder) f = this.#pop(++at)
     if (f === null) {
       f = this.#grow()
-      at = MAX_FOLIO_ORDER
+      at = this.#slabOrder
     }
     while (at > order) {
       at--
@@ -67,7 +70,7 @@ export class PageAllocator {
     let page = f.page
     let order = f.order
     const free = f.slab.freeOrder
-    while (order < MAX_FOLIO_ORDER && free[page ^ (1 << order)] === order) {
+    while (order < this.#slabOrder && free[page ^ (1 << order)] === order) {
       free[page ^ (1 << order)] = -1
       page &= ~(1 << order)
       order++
@@ -112,7 +115,7 @@ export class PageAllocator {
   }
 
   #grow(): Folio {
-    const slab = new Slab(this.#slabs.length, this.#blockShift)
+    const slab = new Slab(this.#slabs.length, this.#blockShift, 1 << this.#slabOrder)
     this.#slabs.push(slab)
     return this.#slot(slab, 0)
   }

@@ -24,6 +24,8 @@ export interface PageCacheOptions {
   readonly poison?: boolean
   /** How a slot is made; default `new Folio`. */
   readonly makeFolio?: MakeFolio
+  /** Pages of a slab, a power of two, at least the largest folio; default 512. A small world has small ones. */
+  readonly slabPages?: number
 }
 
 /** All folios of one mount. */
@@ -39,7 +41,7 @@ export class PageCache implements CacheTotals {
   constructor(options: PageCacheOptions, ledger: Ledger) {
     this.blockShift = Math.log2(options.blockSize)
     this.maxFolioOrder = options.maxFolioOrder ?? 9
-    this.#pages = new PageAllocator(options.limitPages ?? 65536, this.blockShift, options.poison ?? false, options.makeFolio)
+    this.#pages = new PageAllocator(options.limitPages ?? 65536, this.blockShift, options.poison ?? false, options.makeFolio, options.slabPages)
     this.#ledger = ledger
   }
 

@@ -19,6 +19,8 @@ export class WorldDevice implements BlockDevice {
   readonly inner: MemoryDevice
   /** Data bios wait. */
   holding = false
+  /** Writes are summed up for the digest: while fibers run. */
+  recording = false
   /** Data bios on their way, oldest first. */
   readonly waiting: Bio[] = []
   /** What is wrong with the last transfer of data: bytes that changed on the way; a block that is not the file's any more. */
@@ -91,7 +93,7 @@ export class WorldDevice implements BlockDevice {
     this.#note(OBJECT.disk)
     bio.data.forEach((bytes, start, len, at) => {
       this.#noteMemory(bytes, start, len)
-      if (bio.op !== 'write') return
+      if (bio.op !== 'write' || !this.recording) return
       for (let done = 0; done < len; done += 1024) this.#wrote(bio.pos + at + done, hashBytes(bytes, start + done, Math.min(1024, len - done)))
     })
     this.inner.submit(bio)

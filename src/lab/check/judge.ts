@@ -38,6 +38,9 @@ export interface Judge {
   rest?(look: Look): readonly string[]
 }
 
+/** Blocks that are enough for any write of a program. */
+const ROOM = 64
+
 /** What judges see. */
 export class Look {
   readonly world: World
@@ -145,10 +148,8 @@ export class Look {
 
   /** What failed or was cut short is done once more, with room and a readable source. */
   #writeAgain(): void {
-    if (this.world.program.config.leave !== undefined) {
-      const gone = run(unlink(this.fs.verbs, this.fs, 'ballast'))
-      if (isLeft(gone)) throw new BadRest('I26', `making room failed with ${gone.left}`)
-    }
+    const { ballast } = this.world
+    if (ballast !== null) run(this.fs.punch(this.fs.verbs, ballast, 0, ROOM))
     for (const r of this.history.records) {
       const a = r.action
       if (a.op !== 'write' || a.direct === true || (r.errno === null && r.n >= a.len)) continue
@@ -161,7 +162,7 @@ export class Look {
   #remove(): void {
     run(this.#sys.close(this.#fd))
     this.#fd = -1
-    for (const name of ['f', 'ballast']) run(unlink(this.fs.verbs, this.fs, name))
+    run(unlink(this.fs.verbs, this.fs, 'f'))
     this.#sync()
   }
 }

@@ -119,7 +119,7 @@ export class NotedFolios {
   constructor(note: Note, onLock: (folio: Raw, locked: boolean) => void) {
     const proto = notedPrototype(note, onLock)
     this.make = (slab, page, blockShift) => {
-      if (slab.number !== 0 || page >= Slab.PAGES) throw new Error('the world needs more memory than one slab')
+      if (slab.number !== 0) throw new Error('the world needs more memory than one slab')
       const raw = new PlainFolio(slab, page, blockShift)
       const f = Object.create(proto) as Folio & { $: Raw }
       f.$ = raw

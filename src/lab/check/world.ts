@@ -31,7 +31,7 @@ import { History } from './history.ts'
 import { type Judge, Look } from './judge.ts'
 import { LockOrder } from './lock-order.ts'
 import { type Logs, noteWorld } from './members.ts'
-import { type Note, NotedFolios, OBJECT } from './objects.ts'
+import { MOST_FOLIOS, type Note, NotedFolios, OBJECT } from './objects.ts'
 import type { Program } from './program.ts'
 import { Truth } from './truth.ts'
 
@@ -139,6 +139,8 @@ export class World implements System {
   get failed(): readonly string[] {
     return this.#relay.failed
   }
+  /** The file that fills the disk, or null. */
+  ballast: Inode | null = null
   /** Blocks free when the file system was made. */
   readonly freeAtFirst: number
 
@@ -175,7 +177,7 @@ export class World implements System {
     const { config } = this.program
     const mounted = mount(this.device, {
       strategy: watch(this.#options.strategy), maxFolioOrder: config.folioOrder, limitPages: GROUND_PAGES, poison: true,
-      choices: this.#relay, now: () => 1_600_000_000_000_000, makeFolio: this.folios.make,
+      choices: this.#relay, now: () => 1_600_000_000_000_000, makeFolio: this.folios.make, slabPages: MOST_FOLIOS,
       ...(this.#options.verbs && { verbs: this.#options.verbs }),
     })
     if (isLeft(mounted)) throw new Error(mounted.left.message)
@@ -207,6 +209,7 @@ export class World implements System {
       if (isLeft(placed)) break
       lblk += placed.right
     }
+    this.ballast = inode
     inode.size = inode.diskSize = inode.map.end * fs.blockSize
     run(fs.writeInode(inode))
     run(sys.close(fd.right))
@@ -236,6 +239,7 @@ export class World implements System {
     this.steps = 0
     this.#relay.to = choices
     this.device.holding = this.#slowDevice
+    this.device.recording = true
     const fibers: Fiber[] = this.program.fibers.map((actions, i) => ({ name: nameOf(actions[0]!.op, i), kernel: this.#asFiber(i, this.#run(i)) }))
     if (this.#slowDevice) fibers.push({ name: 'device', kernel: this.#asFiber(fibers.length, this.#runDevice()), daemon: true })
     this.footprint.clear()
@@ -317,7 +321,7 @@ export class World implements System {
     this.#fiber = -1
     this.#relay.to = null
     this.#rested = true
-    this.device.holding = false
+    this.device.holding = this.device.recording = false
     const found = this.#judgeRest()
     this.#judgedEnds.set(key, found)
     return found
