@@ -44,6 +44,9 @@ export const INVALIDATE: readonly Mutant[] = [
     id: 'Z51', title: 'what readers brought back during a direct write stays cached',
     source: 'c3473e830074', claim: 'I9', strategy: 'reserve-allocate', sequential: false,
     trigger: ['concurrent', 'direct', 'read or load'],
-    patch: { file: 'src/fs/direct.ts', find: '  yield* invalidateRange(k, inode, pos, pos + done)\n', replace: '' },
+    patch: {
+      file: 'src/fs/direct.ts', replace: '',
+      find: "  if (!(yield* invalidateRange(k, inode, pos, pos + done))) inode.pages!.errors.set('EIO')\n",
+    },
   },
 ]
