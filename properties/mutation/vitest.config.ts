@@ -9,6 +9,9 @@ const ORDER: readonly string[] = [
   'src/strategies/per-block.test.ts',
   'src/strategies/reserve.test.ts',
   'src/strategies/invalidate.test.ts',
+  'src/strategies/lock-and-unmap.test.ts',
+  'src/strategies/prepare-then-copy.test.ts',
+  'src/strategies/delalloc-per-block.test.ts',
 ]
 
 const place = ({ moduleId }: TestSpecification): number => ORDER.findIndex((path) => moduleId.endsWith(path))

@@ -179,7 +179,7 @@ describe('reserve-copy-allocate, where commit records nothing from a hole on', (
   /** Eight blocks of 1024 in one folio, data but for the holes `.`, on disk and cached; then blocks 2 to 6 are written. */
   const overwritten = (blocks: string, clean = true) => {
     const on = { value: false }
-    const s = stage(reserveCopyAllocate, { blockSize: 1024, maxFolioOrder: 1, choices: noMemory(on) })
+    const s = stage(asking(reserveCopyAllocate), { blockSize: 1024, maxFolioOrder: 1, choices: noMemory(on) })
     take(write(s, 'd', 8192))
     ;[...blocks].forEach((b, i) => b === '.' && take(s.posix.fallocate(s.fd, 'punch', i * 1024, 1024)))
     if (clean) take(s.posix.sync())

@@ -23,12 +23,13 @@ import type { AddressSpace } from '../pagecache/address-space.ts'
 import type { Folio } from '../pagecache/folio.ts'
 import type { PageCache } from '../pagecache/page-cache.ts'
 
-/** More looks than any write of these tests takes between two copies, and more turns without progress. */
-const MOST = { looks: 600, turns: 20 }
-
-/** Verbs that throw where a design looks and looks, and nothing is copied; much earlier than the verbs themselves. */
+/** Verbs that throw where a design looks, copies or turns for ever; much earlier than the verbs themselves. */
 export class BoundedVerbs extends Verbs {
+  /** More than the writes of these tests need: looks between two copies, turns without progress, copies in all. */
+  protected readonly most: { readonly looks: number; readonly turns: number; readonly copies: number } =
+    { looks: 600, turns: 20, copies: 3_000 }
   #looks = 0
+  #copies = 0
 
   constructor(cache: PageCache, ledger: Ledger, choices: Choices, now: () => number) {
     super(cache, ledger, choices, now)
@@ -40,17 +41,19 @@ export class BoundedVerbs extends Verbs {
   }
 
   #count(): void {
-    if (++this.#looks > MOST.looks) throw new Error(`endless: ${MOST.looks} looks at the file system, and nothing copied`)
+    if (++this.#looks > this.most.looks) throw new Error(`endless: ${this.#looks} looks, and nothing copied`)
   }
 
   override copyNow(w: Write, f: Folio, off: number, at: number, n: number): number {
-    this.#looks = 0
-    return super.copyNow(w, f, off, at, n)
+    if (++this.#copies > this.most.copies) throw new Error(`endless: ${this.#copies} copies`)
+    const c = super.copyNow(w, f, off, at, n)
+    if (c > 0) this.#looks = 0
+    else this.#count()
+    return c
   }
-
   override turn(w: Write): void {
     super.turn(w)
-    if (w.turns > MOST.turns) throw new Error(`endless: ${w.turns} turns without progress`)
+    if (w.turns > this.most.turns) throw new Error(`endless: ${w.turns} turns without progress`)
   }
   override *lockFolio(f: Folio): Kernel<void> {
     this.#count()
