@@ -9,7 +9,7 @@ import { leastSize } from './contents.ts'
 const sizeAtRest = (look: Look): readonly string[] => {
   if (look.when === 'again' || (look.ioFailed && look.when !== 'rest')) return []
   const sizes = look.truth.sizes()
-  if (sizes.has(look.inode.size)) return []
+  if (sizes === null || sizes.has(look.inode.size)) return []
   return [`the size is ${look.inode.size}; the calls that returned leave ${[...sizes].join(' or ')}`]
 }
 

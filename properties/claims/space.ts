@@ -14,7 +14,7 @@ const someone = (what: string | null): readonly string[] => (what === null ? [] 
 
 // --- I1 ------------------------------------------------------------------------------------------------------------------
 
-const total = ({ fs, inode, world }: Look): string | null => {
+const total = ({ fs, inode, world: { place: world } }: Look): string | null => {
   const { freeBlocks, totalBlocks } = fs.format
   const file = inode.map.realBlocks + fs.format.mapBlocks(inode)
   const sum = freeBlocks + world.usedByOthers + file + fs.lostBlocks
@@ -32,10 +32,10 @@ const byBitmaps = ({ fs }: Look): string | null => {
 const allGone = ({ fs, world, failed }: Look): readonly string[] => {
   // A bitmap that cannot be read keeps its blocks: they are counted as lost, and e2fsck finds them.
   if (failed.includes('EIO.free')) return []
-  const ballast = world.ballast === null ? 0 : world.ballast.map.realBlocks + fs.format.mapBlocks(world.ballast)
+  const ballast = world.place.ballast === null ? 0 : world.place.ballast.map.realBlocks + fs.format.mapBlocks(world.place.ballast)
   const free = fs.format.freeBlocks + ballast
-  if (free === world.freeAtFirst && fs.lostBlocks === 0) return []
-  return [`the file is gone: ${free} blocks free, ${world.freeAtFirst} at first, ${fs.lostBlocks} given up`]
+  if (free === world.place.freeAtFirst && fs.lostBlocks === 0) return []
+  return [`the file is gone: ${free} blocks free, ${world.place.freeAtFirst} at first, ${fs.lostBlocks} given up`]
 }
 
 // --- I2, I4 --------------------------------------------------------------------------------------------------------------

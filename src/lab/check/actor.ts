@@ -19,7 +19,7 @@ import { type Kernel, run } from '../../kernel/kernel.ts'
 import { PAGE, roundUp } from '../../kernel/units.ts'
 import type { Record } from './history.ts'
 import { type Action, tagByte } from './program.ts'
-import type { World } from './world.ts'
+import type { Place } from './place.ts'
 
 /** Where the bytes of a write come from, once a run. */
 export interface Source {
@@ -36,15 +36,15 @@ const TAKE_AWAYS = 1
 /** A process. */
 export class Actor {
   readonly inode: Inode
-  readonly #world: World
+  readonly #place: Place
   readonly #sys: Syscalls
   readonly #path: string
   /** File descriptors by the flags that they were opened with. */
   readonly #fds = new Map<string, number>()
   readonly #files: { readonly file: OpenFile; readonly errorsSeen: number }[] = []
 
-  constructor(world: World, sys: Syscalls, path: string) {
-    this.#world = world
+  constructor(place: Place, sys: Syscalls, path: string) {
+    this.#place = place
     this.#sys = sys
     this.#path = path
     this.inode = this.#open([]).inode
@@ -102,16 +102,15 @@ export class Actor {
       return { source, rewind: () => {} }
     }
     const made: Source = { source: null, rewind: () => { made.source = this.#userSource(a, tag) } }
-    made.rewind()
     return made
   }
 
   #userSource(a: Extract<Action, { op: 'write' }>, tag: number): WriteSource {
-    const { fs } = this.#world.session
+    const { fs } = this.#place.session
     const readable = a.readable ?? a.len
     const start = a.self === undefined ? roundUp(readable, PAGE) - readable : 0
     const memory = new UserMemory(roundUp(start + a.len, PAGE) + PAGE, { choices: fs.verbs, takeAways: TAKE_AWAYS })
-    if (a.self !== undefined) memory.map(0, Math.ceil(a.len / PAGE), this.#world.faults(new FileMapping(fs.verbs, fs, this.inode, a.self)))
+    if (a.self !== undefined) memory.map(0, Math.ceil(a.len / PAGE), this.#place.faults(new FileMapping(fs.verbs, fs, this.inode, a.self)))
     else {
       memory.bytes.set(payload(a, tag).subarray(0, readable), start)
       if (readable < a.len) memory.mark(start + readable, memory.size - start - readable, 'unreadable')
@@ -122,7 +121,7 @@ export class Actor {
 
   /** Do it. @returns bytes for calls that count them, the size for stat, else 0 */
   *act(a: Action, tag: number, source: Source, r: Record | null = null): Kernel<number, Errno> {
-    const { fs } = this.#world.session
+    const { fs } = this.#place.session
     const k = fs.verbs
     const sys = this.#sys
     const fd = this.#fds.get(this.#flags(a).join())!
@@ -178,7 +177,7 @@ export class Actor {
 
   /** Write out and forget the file in core, as memory pressure does; the world's fields still name the old inode. */
   *evict(): Kernel<boolean, 'EIO'> {
-    const { fs } = this.#world.session
+    const { fs } = this.#place.session
     this.inode.holders = 0
     return yield* evictInode(fs.verbs, fs, this.inode)
   }

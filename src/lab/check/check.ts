@@ -11,17 +11,19 @@
  * Deterministic: the same design, seed and budget run the same executions and find the same things, on any machine.
  */
 import type { AnyStrategy } from '../../fs/strategy.ts'
+import type { Choices } from '../../kernel/choices.ts'
 import { explore } from '../../sim/explore.ts'
 import { FaultPlan, type Plan } from '../../sim/fault-plan.ts'
 import { execute, type Run } from '../../sim/scheduler.ts'
-import type { Violation } from '../../sim/system.ts'
+import type { System, Violation } from '../../sim/system.ts'
 import { RecordingTape, strip, type TapeData } from '../../sim/tape.ts'
 import type { MountOptions } from '../session.ts'
 import { type Family, others, pair, sequence, single, three } from './generate.ts'
 import type { Judge } from './judge.ts'
 import { claimOf } from './outcome.ts'
 import type { Program } from './program.ts'
-import { BadProgram, World } from './world.ts'
+import { BadProgram } from './place.ts'
+import { World } from './world.ts'
 
 /** A run in which a claim did not hold. */
 export interface Counterexample {
@@ -127,7 +129,7 @@ class Probe {
 }
 
 /** One run of a world, and what was wrong with it. */
-export const runOnce = (world: World, tape: RecordingTape | Parameters<typeof execute>[1]): { run: Run; violations: readonly Violation[] } => {
+export const runOnce = (world: System, tape: Choices): { run: Run; violations: readonly Violation[] } => {
   const run = execute(world, tape, { steps: STEP_BUDGET })
   const { outcome } = run
   switch (outcome.kind) {
@@ -242,7 +244,7 @@ export function* check(options: CheckOptions): Generator<CheckProgress, CheckRep
     }
     next.lane.run(world, next.probe)
     for (const [claim, n] of world.evaluations) evaluations[claim] = (evaluations[claim] ?? 0) + n
-    for (const [edge, n] of world.lockOrder.edges) lockOrder[edge] = (lockOrder[edge] ?? 0) + n
+    for (const [edge, n] of world.lockEdges) lockOrder[edge] = (lockOrder[edge] ?? 0) + n
     yield { executions: done(), of: options.executions, found: Object.keys(found), report }
     if (options.until !== undefined && found[options.until] !== undefined) break
   }

@@ -5,11 +5,9 @@
  * it was is a read.
  */
 import { isReal } from '../../fs/extent-map.ts'
-import { PAGE } from '../../kernel/units.ts'
 import type { Footprint } from '../../sim/system.ts'
 import { fold, hashBytes } from './hash.ts'
-import type { Logs } from './members.ts'
-import { bitsOf, lockOf, memoryOf, MOST_FOLIOS, type Note, OBJECT, OBJECTS, type Raw, SLOTS } from './objects.ts'
+import { bitsOf, lockOf, memoryOf, MOST_FOLIOS, OBJECT, OBJECTS, type Raw, SLOTS } from './objects.ts'
 import type { World } from './world.ts'
 
 /** What changed in a step, as bits: what a judge asks to be called for. */
@@ -20,13 +18,11 @@ export class Digests {
   /** Folios whose bits or bytes changed in the last step. */
   readonly changedFolios: Raw[] = []
   readonly #world: World
-  readonly #logs: Logs
   readonly #now = new Float64Array(OBJECTS)
   readonly #first = new Float64Array(OBJECTS)
 
-  constructor(world: World, logs: Logs) {
+  constructor(world: World) {
     this.#world = world
-    this.#logs = logs
   }
 
   /** Work out the first state. */
@@ -61,37 +57,23 @@ export class Digests {
       footprint.touch(o)
       changed |= KINDS[o]!
       if (o >= OBJECT.folio && (o - OBJECT.folio) % 3 !== 0) {
-        const raw = this.#world.folios.raw[Math.floor((o - OBJECT.folio) / 3)]!
+        const raw = this.#world.place.folios.raw[Math.floor((o - OBJECT.folio) / 3)]!
         if (!this.changedFolios.includes(raw)) this.changedFolios.push(raw)
       }
     }
     return changed
   }
 
-  /** A device reads or writes memory of the page cache: note whose. */
-  noteMemory(note: Note, bytes: Buffer, start: number, len: number): void {
-    const { raw } = this.#world.folios
-    if (raw[0]?.slab.bytes !== bytes) return
-    for (let page = Math.floor(start / PAGE); page * PAGE < start + len; page++) {
-      for (let head = page; head >= 0; head--) {
-        const f = raw[head]
-        if (f === null || f === undefined || head + f.pages <= page) continue
-        note(memoryOf(head))
-        break
-      }
-    }
-  }
-
   #of(o: number): number {
-    const { inode, session, device, history, folios } = this.#world
+    const { history, place: { inode, session, device, folios, logs } } = this.#world
     if (o >= OBJECT.folio) return folioDigest(folios.raw[Math.floor((o - OBJECT.folio) / 3)] ?? null, (o - OBJECT.folio) % 3)
     if (o >= OBJECT.ended) return history.digest(o - OBJECT.ended)
     if (o >= OBJECT.slot) return slotDigest(this.#world, o - OBJECT.slot)
     switch (o) {
       case OBJECT.space: return fold(session.fs.space.reserved, session.fs.space.splits)
-      case OBJECT.format: return this.#logs.format
+      case OBJECT.format: return logs.format
       case OBJECT.disk: return device.digest
-      case OBJECT.cache: return this.#logs.cache
+      case OBJECT.cache: return logs.cache
       case OBJECT.queue: return device.queueDigest()
       case OBJECT.size: return inode.size
       case OBJECT.diskSize: return inode.diskSize * 2 + (inode.dirty ? 1 : 0)
@@ -100,7 +82,7 @@ export class Digests {
       case OBJECT.rwsem: return inode.rwsem.shared * 2 + (inode.rwsem.exclusive ? 1 : 0)
       case OBJECT.invalidateLock: return inode.invalidateLock.shared * 2 + (inode.invalidateLock.exclusive ? 1 : 0)
       case OBJECT.mapLock: return inode.mapLock.held ? 1 : 0
-      case OBJECT.errors: return this.#logs.errors
+      case OBJECT.errors: return logs.errors
       case OBJECT.mapping: return mappingDigest(this.#world)
       default: return 0
     }
@@ -129,7 +111,7 @@ const folioDigest = (f: Raw | null, part: number): number => {
 
 const slotDigest = (world: World, slot: number): number => {
   let d = slot
-  for (const f of world.folios.raw) {
+  for (const f of world.place.folios.raw) {
     if (f === null || f.home !== world.inode.pages) continue
     for (let i = f.index; i < f.index + f.pages; i++) if (i % SLOTS === slot) d = fold(d, f.page * 65536 + f.generation)
   }

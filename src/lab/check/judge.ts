@@ -80,7 +80,7 @@ export class Look {
   }
   /** Folios of the file, with the fields behind them. */
   get folios(): readonly Raw[] {
-    return this.world.folios.raw.filter((f): f is Raw => f !== null && f.home === this.inode.pages)
+    return this.world.place.folios.raw.filter((f): f is Raw => f !== null && f.home === this.inode.pages)
   }
   /** Those that changed in the last step. */
   get changedFolios(): readonly Raw[] {
@@ -148,7 +148,7 @@ export class Look {
 
   /** What failed or was cut short is done once more, with room and a readable source. */
   #writeAgain(): void {
-    const { ballast } = this.world
+    const { ballast } = this.world.place
     if (ballast !== null) run(this.fs.punch(this.fs.verbs, ballast, 0, ROOM))
     for (const r of this.history.records) {
       const a = r.action

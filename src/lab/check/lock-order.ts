@@ -24,7 +24,7 @@ const NO_FAULT: readonly LockName[] = ['folio lock', 'invalidate lock', 'invalid
 /** The locks of one world's file. */
 export class LockOrder {
   /** `a -> b`: b was taken while a was held; how often. */
-  readonly edges = new Map<string, number>()
+  edges = new Map<string, number>()
   /** What went wrong in this run. */
   found: Violation | null = null
   readonly #held = new Map<number, Held[]>()

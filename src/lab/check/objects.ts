@@ -20,6 +20,7 @@
  * Timestamps are no state: the clock of a world stands still. Counters of the ledger are none either.
  */
 import { type Folio, Folio as PlainFolio, Slab } from '../../pagecache/folio.ts'
+import { PAGE } from '../../kernel/units.ts'
 import type { MakeFolio } from '../../pagecache/page-allocator.ts'
 
 /** Numbers of the objects of a world. */
@@ -184,4 +185,17 @@ const notedPrototype = (note: Note, onLock: (folio: Raw, locked: boolean) => voi
   for (const name of MEMORY_METHODS) method(name, memoryOf)
   Object.defineProperty(proto, 'checkpoint', { value(this: { $: Raw }) { return this.$.checkpoint() } })
   return proto
+}
+
+/** A device reads or writes memory of the page cache: note whose. */
+export const memoryHead = ({ raw }: NotedFolios, note: Note, bytes: Buffer, start: number, len: number): void => {
+  if (raw[0]?.slab.bytes !== bytes) return
+  for (let page = Math.floor(start / PAGE); page * PAGE < start + len; page++) {
+    for (let head = page; head >= 0; head--) {
+      const f = raw[head]
+      if (f === null || f === undefined || head + f.pages <= page) continue
+      note(memoryOf(head))
+      break
+    }
+  }
 }

@@ -12,10 +12,7 @@ import { UPTODATE } from '../../pagecache/folio.ts'
 import type { History, Record } from './history.ts'
 import type { Raw } from './objects.ts'
 import { type Action, type Program, TAG_SECTOR, tagByte, tagOf } from './program.ts'
-import { payload } from './actor.ts'
-
-/** Most bytes of a world's file. */
-export const MOST_BYTES = 96 * 1024
+import { MOST_BYTES, type Past } from './past.ts'
 
 /** Bits of a set of values: bit t for tag t; and these. */
 const ZERO = 1 << 14
@@ -38,36 +35,22 @@ export interface Wrong {
 /** The bytes of one world. */
 export class Truth {
   /** Size and bytes before the fibers begin. */
-  size = 0
-  readonly #bytes = Buffer.alloc(MOST_BYTES)
+  readonly size: number
+  readonly #bytes: Buffer
   readonly #program: Program
   readonly #history: History
   #bounds: Int32Array | null = null
   #sets = new Int32Array(0)
   #versions = new Int32Array(0)
   /** Does the design promise that a failed write leaves no byte (I12)? */
-  rollback = true
+  readonly rollback: boolean
 
-  constructor(program: Program, history: History) {
+  constructor(program: Program, history: History, past: Past, rollback: boolean) {
+    this.size = past.size
+    this.#bytes = past.bytes
+    this.rollback = rollback
     this.#program = program
     this.#history = history
-  }
-
-  /** An action before the fibers was done. */
-  before(a: Action, tag: number): void {
-    if (a.op === 'write' || a.op === 'dma' || a.op === 'store') {
-      const n = a.op === 'write' ? Math.min(a.len, a.readable ?? a.len) : Math.min(a.len, this.size - a.pos)
-      const pos = a.op === 'write' && a.append === true ? this.size : a.pos
-      if (n > 0) payload(a, tag).copy(this.#bytes, pos, 0, n)
-      if (a.op === 'write') this.size = Math.max(this.size, pos + n)
-    } else if (a.op === 'punch' || a.op === 'zero') {
-      const to = a.op === 'punch' ? Math.min(a.pos + a.len, this.size) : a.pos + a.len
-      if (to > a.pos) this.#bytes.fill(0, a.pos, to)
-      if (a.op === 'zero') this.size = Math.max(this.size, to)
-    } else if (a.op === 'truncate') {
-      this.#bytes.fill(0, a.size)
-      this.size = a.size
-    } else if (a.op === 'allocate' && a.keep !== true) this.size = Math.max(this.size, a.pos + a.len)
   }
 
   /** The byte before the fibers. */
@@ -222,17 +205,18 @@ export class Truth {
 
   // --- size ----------------------------------------------------------------------------------------------------------
 
-  /** Sizes that some order of the actions that ended, true to real time, leaves behind. */
-  sizes(): ReadonlySet<number> {
-    const ops = this.#history.records.filter((r) => r.ended && (r.errno === null || mayHaveGrown(r)) && changesSize(r.action))
+  /** Sizes that some order of the actions that ended, true to real time, leaves behind; null: a failed sync leaves that open. */
+  sizes(): ReadonlySet<number> | null {
+    if (this.#history.records.some((r) => r.ended && mayHaveGrown(r))) return null
+    const ops = this.#history.records.filter((r) => r.ended && r.errno === null && changesSize(r.action))
     const out = new Set<number>()
     const go = (size: number, done: number): void => {
-      if (ops.every((r) => (done & (1 << r.id)) !== 0 || r.errno !== null)) {
+      if (ops.every((r) => (done & (1 << r.id)) !== 0)) {
         out.add(size)
-        if (ops.every((r) => (done & (1 << r.id)) !== 0)) return
+        return
       }
       for (const r of ops) {
-        if ((done & (1 << r.id)) !== 0 || ops.some((u) => (r.before & (1 << u.id)) !== 0 && (done & (1 << u.id)) === 0 && u.errno === null)) continue
+        if ((done & (1 << r.id)) !== 0 || ops.some((u) => (r.before & (1 << u.id)) !== 0 && (done & (1 << u.id)) === 0)) continue
         go(sizeAfter(r, size), done | (1 << r.id))
       }
     }
@@ -251,9 +235,8 @@ const sizeAfter = (r: Record, size: number): number => {
   const a = r.action
   if (a.op === 'truncate') return a.size
   if (a.op === 'write') {
-    const n = r.errno === null ? r.n : a.len
-    if (n === 0) return size
-    return Math.max(size, a.append === true ? size + n : r.from + n)
+    if (r.n === 0) return size
+    return Math.max(size, a.append === true ? size + r.n : r.from + r.n)
   }
   return Math.max(size, (a as { pos: number; len: number }).pos + (a as { pos: number; len: number }).len)
 }
