@@ -1,0 +1,258 @@
+/**
+ * Check a design against the claims: budgets, shares, what a run of them comes to as verdicts and a certificate.
+ *
+ * A check is always cut into two shares, each with every second program, whether they run in two threads, one after the other,
+ * or on another machine: so the same design, seed and budget find the same things everywhere. `runShare` may be given code that
+ * throws, loops or yields nonsense; it always comes back.
+ */
+import type { AnyStrategy } from '../src/fs/strategy.ts'
+import { COPY_STEP } from '../src/fs/verbs.ts'
+import { check, type CheckReport, type Counterexample, type LaneReport } from '../src/lab/check/check.ts'
+import { crossCheck } from '../src/lab/check/cross-check.ts'
+import { type Program, sayAction, sayConfig } from '../src/lab/check/program.ts'
+import type { CertifiedLane, Checked, CrossCheck, Verdict } from '../src/lab/check/verdict.ts'
+import type { FormatName } from '../src/lab/session.ts'
+import { collisionRisk } from '../src/sim/digest.ts'
+import { ordTape } from '../src/sim/tape.ts'
+import { type Called, calling } from './calling.ts'
+import type { Claim } from './claims/claim.ts'
+import { CLAIMS, JUDGES } from './claims/index.ts'
+import { Overtime, within } from './interruptible.ts'
+import { type Kill, KILLS } from './kills.ts'
+
+/** Executions of a check, both shares. A machine of 2026 does about 700 a second on one core. */
+export const BUDGETS = { smoke: 2_000, ci: 40_000, deep: 1_000_000 } as const
+/** Small programs that are searched again by other routes. */
+const CROSS = { smoke: 2, ci: 6, deep: 24 } as const
+/** How much is checked. */
+export type Budget = keyof typeof BUDGETS
+
+/** Into how many shares a check is cut. */
+export const SHARES = 2
+/** Seconds that one program may take before it counts as one that does not end; most take less than one. */
+export const PATIENCE = 60
+
+/** What to check. Plain data. */
+export interface Ask {
+  readonly seed: number
+  readonly budget: Budget
+  /** Only this claim: its judges alone look, and the check ends when it is broken. */
+  readonly claim?: string
+  /** Without the judges of this claim: what they alone can see stays unseen. */
+  readonly without?: string
+  readonly format?: FormatName
+  /** Default PATIENCE. */
+  readonly patience?: number
+}
+
+/** What one share came to. Plain data. */
+export interface Share {
+  readonly report: CheckReport
+  /** What did not come back; null: everything did. */
+  readonly hang: string | null
+  readonly cross: CrossCheck
+  /** Processor seconds. */
+  readonly seconds: number
+}
+
+/** How far a share is. */
+export interface ShareProgress {
+  readonly executions: number
+  readonly of: number
+  readonly found: readonly string[]
+}
+
+const NO_CROSS: CrossCheck = { programs: 0, endStates: 0, executions: 0, unpruned: 0, reversed: 0, differences: [] }
+
+/** Judges of what is asked. */
+const judgesOf = ({ claim, without }: Ask): typeof JUDGES =>
+  JUDGES.filter((j) => (claim === undefined || j.claim === claim) && j.claim !== without)
+
+/** Run share number `share` of a check. */
+export const runShare = (strategy: AnyStrategy, ask: Ask, share: number, say: (p: ShareProgress) => void = () => {}): Share => {
+  const called: Called = { hook: null }
+  const watched = calling(strategy, called)
+  const start = process.threadCpuUsage()
+  const patience = ask.patience ?? PATIENCE
+  let program: Program | null = null
+  let report: CheckReport | null = null
+  const steps = check({
+    strategy: watched, judges: judgesOf(ask), seed: ask.seed, executions: Math.ceil(BUDGETS[ask.budget] / SHARES), share, of: SHARES,
+    about: (p) => { program = p }, ...(ask.format && { format: ask.format }), ...(ask.claim && { until: ask.claim }),
+  })
+  let cross = NO_CROSS
+  let hang: string | null = null
+  try {
+    for (;;) {
+      const step = within(patience, () => steps.next())
+      report = step.done === true ? step.value : step.value.report()
+      if (step.done === true) break
+      say(step.value)
+    }
+    if (share === 0 && ask.claim === undefined && !('port' in report.found)) cross = crossed(watched, ask, patience)
+  } catch (e) {
+    if (!(e instanceof Overtime)) throw e
+    hang = sayHang(called, program, patience)
+  }
+  const { user, system } = process.threadCpuUsage(start)
+  return { report: report ?? emptyReport(strategy.name, ask.seed), hang, cross, seconds: (user + system) / 1e6 }
+}
+
+const crossed = (strategy: AnyStrategy, { seed, format, budget }: Ask, patience: number): CrossCheck => {
+  const steps = crossCheck({ strategy, seed, ...(format && { format }) }, CROSS[budget])
+  for (;;) {
+    const step = within(patience, () => steps.next())
+    if (step.done === true) return step.value
+  }
+}
+
+const emptyReport = (strategy: string, seed: number): CheckReport =>
+  ({ strategy, seed, executions: 0, lanes: [], found: {}, evaluations: {}, lockOrder: {}, refused: 0 })
+
+const sayHang = ({ hook }: Called, program: Program | null, seconds: number): string => {
+  const who = hook === null ? 'a call' : `the hook ${hook}`
+  const where = program === null ? '' : `, in ${sayProgram(program)}`
+  return `${who} did not return within ${seconds} s: an endless loop${where}`
+}
+
+/** One line. */
+export const sayProgram = ({ config, before, fibers }: Program): string => {
+  const say = (actions: readonly Parameters<typeof sayAction>[0][]): string => actions.map(sayAction).join('; ')
+  return `${sayConfig(config)}: ${before.length === 0 ? '' : `before: ${say(before)}; then: `}${fibers.map(say).join(' || ')}`
+}
+
+// --- adding up ---------------------------------------------------------------------------------------------------------
+
+const add = (a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> => {
+  const sum: Record<string, number> = { ...a }
+  for (const [key, n] of Object.entries(b)) sum[key] = (sum[key] ?? 0) + n
+  return sum
+}
+
+const addLanes = (a: readonly LaneReport[], b: readonly LaneReport[]): LaneReport[] =>
+  [...new Set([...a, ...b].map((l) => l.lane))].map((lane) => {
+    const of = (key: Exclude<keyof LaneReport, 'lane'>): number =>
+      [...a, ...b].filter((l) => l.lane === lane).reduce((n, l) => n + l[key], 0)
+    return {
+      lane, programs: of('programs'), exhausted: of('exhausted'), executions: of('executions'), states: of('states'), steps: of('steps'),
+    }
+  })
+
+const actionsOf = ({ program: { before, fibers } }: Counterexample): number => before.length + fibers.flat().length
+
+/** The one that is easier to read: fewer actions, then the simpler tape, then the earlier share. */
+const simpler = (a: Counterexample | undefined, b: Counterexample): Counterexample =>
+  a === undefined || (actionsOf(b) - actionsOf(a) || ordTape.compare(b.tape, a.tape)) < 0 ? b : a
+
+/** Reports of all shares, in their order, as one. */
+export const mergeReports = (reports: readonly CheckReport[]): CheckReport =>
+  reports.reduce((a, b) => {
+    const found: Record<string, Counterexample> = { ...a.found }
+    for (const [claim, c] of Object.entries(b.found)) found[claim] = simpler(found[claim], c)
+    return {
+      strategy: a.strategy, seed: a.seed, executions: a.executions + b.executions, lanes: addLanes(a.lanes, b.lanes), found,
+      evaluations: add(a.evaluations, b.evaluations), lockOrder: add(a.lockOrder, b.lockOrder), refused: a.refused + b.refused,
+    }
+  })
+
+// --- verdicts ----------------------------------------------------------------------------------------------------------
+
+/** A claim as far as a verdict needs it. */
+type Row = Pick<Claim, 'id' | 'family' | 'short' | 'declared' | 'vacuous'>
+
+const PORT: Row = { id: 'port', family: 'calls', short: 'the contract of the port is kept' }
+
+/** Claims of the project's list that no judge of a check looks at yet, with what would have to. */
+export const ELSEWHERE: readonly (Pick<Claim, 'id' | 'short'> & { readonly why: string })[] = [
+  { id: 'I27', short: 'quota mirrors the free space', why: 'no program of a check has a quota; properties/quota.test.ts has' },
+  { id: 'I28', short: 'a crash shows old, new or zero', why: 'a check loses no power' },
+  { id: 'I30', short: 'a stolen page has no other writer', why: 'no program of a check writes from a pipe' },
+  { id: 'I31', short: 'a failed COW write harms neither owner', why: 'neither ext2 nor ext4 shares blocks' },
+  { id: 'I32', short: 'any two designs give the same bytes', why: 'a check looks at one design; properties/agreement.test.ts at all' },
+]
+
+/** Claims that a check gives a verdict of, with `port` last. */
+export const ROWS: readonly Row[] = [...CLAIMS, PORT]
+
+/** Judged by how runs end, whatever the judges see. */
+const BY_OUTCOME = ['I15', 'I16', 'port']
+
+interface Facts {
+  readonly strategy: AnyStrategy
+  readonly report: CheckReport
+  readonly ended: string | null
+  readonly kills: readonly Kill[]
+  readonly seconds: number
+  readonly without?: string
+}
+
+const verdictOf = (row: Row, f: Facts): Verdict => {
+  const { id, family, short } = row
+  const { report: { found, executions }, seconds } = f
+  const counterexample = found[id]
+  const evaluations = f.without === id ? 0 : (f.report.evaluations[id] ?? 0) + (BY_OUTCOME.includes(id) ? executions : 0)
+  const [status, reason] = judged(row, evaluations, f)
+  return { claim: id, family, short, status, reason, executions, evaluations, seconds, ...(counterexample && { counterexample }) }
+}
+
+const judged = (row: Row, evaluations: number, f: Facts): readonly [Verdict['status'], string] => {
+  const broken = row.id === 'I15' && f.ended !== null ? f.ended : f.report.found[row.id]?.what
+  const declared = row.declared?.(f.strategy) === true
+  if (broken !== undefined) return declared ? ['declared', `broken, as the design declares: ${broken}`] : ['fail', broken]
+  const vacuous = row.vacuous?.(f.strategy) ?? null
+  if (vacuous !== null) return ['n.a.', vacuous]
+  if (declared) return ['declared', 'the design does not claim it; nothing broke it']
+  if (evaluations === 0) return ['untested', f.without === row.id ? 'its judges were taken away' : 'no run came to where it is looked at']
+  if (f.ended !== null) return ['untested', 'the check was ended early']
+  const killed = f.kills.filter((k) => k.claim === row.id && k.killed).map((k) => k.id)
+  if (killed.length === 0) return ['untested', 'nothing broke it, but no mutant shows that this check could see it broken']
+  return ['pass', `killed ${killed.join(', ')}`]
+}
+
+/** Verdicts and certificate of all shares. */
+export const conclude = (strategy: AnyStrategy, ask: Ask, shares: readonly Share[], kills: readonly Kill[] = KILLS): Checked => {
+  const report = mergeReports(shares.map((s) => s.report))
+  const ended = shares.map((s) => s.hang).find((h) => h !== null) ?? null
+  const seconds = shares.reduce((n, s) => n + s.seconds, 0)
+  const facts: Facts = { strategy, report, ended, kills, seconds, ...(ask.without && { without: ask.without }) }
+  const known = ROWS.map((r) => r.id)
+  const others = Object.keys(report.found).filter((id) => !known.includes(id))
+    .map((id): Row => ({ id, family: 'calls', short: 'the check itself' }))
+  const rows = [...ROWS, ...others].filter((r) => ask.claim === undefined || r.id === ask.claim || (r.id === 'port' && 'port' in report.found))
+  return { strategy: strategy.name, verdicts: rows.map((r) => verdictOf(r, facts)), certificate: certify(ask, report, shares), ended }
+}
+
+/** Check a design in this thread, share after share. Code that throws or loops is a finding, never an error. */
+export const checkStrategy = (strategy: AnyStrategy, ask: Ask, say?: (p: ShareProgress) => void): Checked => {
+  const shares: Share[] = []
+  for (let i = 0; i < SHARES; i++) {
+    const share = runShare(strategy, ask, i, say)
+    shares.push(share)
+    if (share.hang !== null) break
+  }
+  return conclude(strategy, ask, shares)
+}
+
+// --- certificate -------------------------------------------------------------------------------------------------------
+
+/** What a lane enumerates for each of its programs (src/lab/check/check.ts). */
+export const BOUNDS: Readonly<Record<string, string>> = {
+  calls: 'one fiber, calls in a row, nothing fails',
+  faults: 'one fiber; each fault site fails once, and from then on',
+  two: '2 fibers, 1 preemption',
+  'faults in sequences': 'one fiber, calls in a row; each fault site fails once',
+  others: '2 fibers without a write among them, 1 preemption',
+  both: '2 fibers, 1 preemption, 1 fault',
+  pairs: 'one fiber; each two fault sites, of which the second comes after the first',
+  'two, 2 preemptions': '2 fibers, 2 preemptions',
+  three: '3 fibers, 1 preemption',
+}
+
+const certify = (ask: Ask, report: CheckReport, shares: readonly Share[]): Checked['certificate'] => ({
+  seed: ask.seed, executions: report.executions, refused: report.refused,
+  states: report.lanes.reduce((n, l) => n + l.states, 0), steps: report.lanes.reduce((n, l) => n + l.steps, 0),
+  lanes: report.lanes.map((l): CertifiedLane => ({ ...l, bounds: BOUNDS[l.lane] ?? '' })),
+  collisionRisk: report.lanes.reduce((sum, l) => sum + collisionRisk(l.states), 0),
+  copyStep: COPY_STEP, formats: ask.format === undefined ? ['ext2', 'ext4'] : [ask.format],
+  cross: shares.find((s) => s.cross.programs > 0)?.cross ?? NO_CROSS,
+})
