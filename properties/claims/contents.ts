@@ -49,8 +49,11 @@ const wrongNow = (look: Look): Found | null => {
   return result
 }
 
+/** Data whose writeback failed is lost, with its error recorded, once it has left the cache. */
+const lost = (look: Look): boolean => look.failed.includes('EIO.write') && look.world.evicts
+
 const inCache = (look: Look, folios: readonly Raw[]): Found | null => {
-  if (look.failed.some((site) => site.startsWith('EIO.') && !site.startsWith('EIO.write'))) return null
+  if (lost(look)) return null
   for (const f of folios) {
     if (f.home !== look.inode.pages) continue
     const w = found(look.truth.wrongInFolio(f, look.inode.size), look, `page ${f.index} of the cache`)
@@ -70,6 +73,7 @@ export const leastSize = (look: Look, r: Record): number => {
 }
 
 const inReads = (look: Look): Found | null => {
+  if (lost(look)) return null
   for (const r of look.history.records) {
     if (!r.ended || r.bytes === null || r.errno !== null || !look.history.isNewest(r)) continue
     // A mapping shows the whole page: what lies past the end there is nobody's.
@@ -93,7 +97,7 @@ const atRest = (look: Look): Found | null => {
 
 /** The whole file as it is read at this stage. Where I/O failed, only what is cached counts. */
 const lookAtRest = (look: Look): Found | null => {
-  if (look.contents === null || (look.ioFailed && look.when !== 'rest') || look.when === 'again') return null
+  if (look.contents === null || (look.ioFailed && look.when !== 'rest') || look.when === 'again' || lost(look)) return null
   const stage = { rest: 'the file at rest', synced: 'the file after sync', cold: 'the file read from the disk' }[look.when as 'rest']
   return found(look.truth.wrong(look.contents, 0, 0, look.contents.length), look, stage)
 }

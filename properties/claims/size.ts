@@ -35,6 +35,8 @@ const diskSize = (look: Look): string | null => {
   const e = { lblk: 0, n: 0, state: DELALLOC as 0 | 1 | 2 | 3, pblk: 0 }
   const lblk = Math.floor((size - 1) / fs.blockSize)
   inode.map.lookup(lblk, 1, e)
+  // A hole may have been punched there; what is delayed or unwritten has never been.
+  if (e.state === 0) return null
   if (e.state !== MAPPED) return `i_disksize is ${size}, and block ${lblk} has never been written`
   return world.device.isWaiting(e.pblk * fs.blockSize) ? `i_disksize is ${size}, and the data of block ${lblk} is still on its way` : null
 }

@@ -105,7 +105,7 @@ const accounts = (leaks: boolean) => ({ fs, failed }: Look): readonly string[] =
 }
 
 const pastEnd = ({ inode, fs, world }: Look): readonly string[] => {
-  const asked = [...world.program.before, ...world.program.fibers.flat()].some((a) => a.op === 'allocate')
+  const asked = [...world.program.before, ...world.program.fibers.flat()].some((a) => a.op === 'allocate' || a.op === 'zero')
   const end = Math.ceil(inode.size / fs.blockSize)
   const past = inode.map.extents.find((e) => e.lblk + e.n > end && !(asked && e.state === UNWRITTEN))
   return past === undefined ? [] : [`block ${Math.max(past.lblk, end)} stays, the file ends at block ${end}`]

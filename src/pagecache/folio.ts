@@ -62,7 +62,7 @@ export class Slab {
     this.slots = new Array<Folio | null>(pages).fill(null)
   }
 
-  /** The bytes of free pages are nobody's and are not kept. */
+  /** The bytes of free pages are nobody's and are not kept. Slots that are made later stay, as new as they were made. */
   checkpoint(): Restore {
     const [state, pte, freeOrder] = [this.state.slice(), this.pte.slice(), this.freeOrder.slice()]
     const slots = this.slots.flatMap((f) => (f === null ? [] : [{ f, restore: f.checkpoint() }]))
@@ -71,6 +71,7 @@ export class Slab {
       this.state.set(state)
       this.pte.set(pte)
       this.freeOrder.set(freeOrder)
+      for (const f of this.slots) f?.reset()
       for (const { restore } of slots) restore()
       if (guards === undefined) this.guards = null
       else guards()
@@ -125,6 +126,26 @@ export class Folio {
     this.blockShift = blockShift
     this.lockOp = { label: `folio lock at page ${page} of slab ${slab.number}`, ready: () => !this.locked }
     this.writebackOp = { label: `writeback of page ${page} of slab ${slab.number}`, ready: () => !this.writeback }
+  }
+
+  /** As newly made; the bits are the slab's. */
+  reset(): void {
+    this.order = 0
+    this.generation = 0
+    this.home = null
+    this.index = 0
+    this.locked = false
+    this.writeback = false
+    this.pins = 0
+    this.refs = 0
+    this.referenced = false
+    this.uptodateBlocks = 0
+    this.dirtyBlocks = 0
+    this.dirtySlot = -1
+    this.older = null
+    this.newer = null
+    this.edgesOnly = false
+    this.old = null
   }
 
   /** The bytes are kept for a folio in use; the bits are the slab's. */

@@ -135,7 +135,12 @@ export class Actor {
       case 'load':
         yield* sys.mmapLoad(fd, a.pos, r!.bytes!)
         return a.len
-      case 'store': return yield* sys.mmapStore(fd, a.pos, payload(a, tag))
+      case 'store': {
+        met(r, k.size(this.inode))
+        const n = yield* sys.mmapStore(fd, a.pos, payload(a, tag))
+        met(r, k.size(this.inode))
+        return n
+      }
       case 'punch': case 'zero': case 'allocate':
         yield* sys.fallocate(fd, a.op === 'allocate' && a.keep === true ? 'keep-size' : a.op, a.pos, a.len)
         return 0
@@ -145,9 +150,11 @@ export class Actor {
       case 'dma': {
         const pin = yield* pinForDma(k, fs, this.inode, a.pos)
         yield* k.step('DMA')
+        met(r, k.size(this.inode))
         pin.dma(a.pos, payload(a, tag))
         yield* k.step('unpin')
         yield* pin.release(k, fs)
+        met(r, k.size(this.inode))
         return a.len
       }
       case 'fsync':
@@ -181,6 +188,13 @@ export class Actor {
     this.inode.holders = 0
     return yield* evictInode(fs.verbs, fs, this.inode)
   }
+}
+
+/** The file has `size` bytes while a store runs: what it puts past the end is nobody's. */
+const met = (r: Record | null, size: number): void => {
+  if (r === null) return
+  r.leastSize = Math.min(r.leastSize, size)
+  r.mostSize = Math.max(r.mostSize, size)
 }
 
 /** The bytes that an action puts into the file. */

@@ -27,6 +27,9 @@ export interface Record {
   errno: Errno | null
   /** Where it wrote, if that is not its `pos`: an append. */
   from: number
+  /** Stores and DMA: the least and the largest size of the file that they met; what lies past the end is nobody's. */
+  leastSize: number
+  mostSize: number
   /** What it read. */
   readonly bytes: Buffer | null
 }
@@ -47,7 +50,8 @@ export class History {
     const all = numbered(program)
     this.before = all.filter((x) => x.fiber < 0)
     this.records = all.filter((x) => x.fiber >= 0).map(({ action, fiber, tag }, id) => ({
-      id, fiber, action, tag, began: false, ended: false, before: 0, n: 0, errno: null, from: 'pos' in action ? action.pos : 0,
+      id, fiber, action, tag, began: false, ended: false, before: 0, n: 0, errno: null,
+      from: 'pos' in action ? action.pos : 0, leastSize: 0, mostSize: 0,
       bytes: action.op === 'read' || action.op === 'load' ? Buffer.alloc(action.len) : null,
     }))
     this.#byFiber = program.fibers.map((_, i) => this.records.filter((r) => r.fiber === i))
@@ -66,6 +70,8 @@ export class History {
       r.began = r.ended = false
       r.before = 0
       r.n = 0
+      r.leastSize = 131071
+      r.mostSize = 0
       r.errno = null
       r.bytes?.fill(0)
     }
@@ -108,6 +114,7 @@ export class History {
       if (!r.began) break
       d = fold(d, r.before * 2 + (r.ended ? 1 : 0))
       if (!r.ended) break
+      d = fold(d, r.leastSize * 131072 + r.mostSize)
       d = fold(d, fold(r.n, r.errno === null ? 0 : hashText(r.errno)))
       if (r.bytes !== null) d = fold(d, hashBytes(r.bytes, 0, r.bytes.length & ~3))
     }

@@ -105,7 +105,7 @@ const FIXED = ['page', 'base', 'blockShift', 'lockOp', 'writebackOp'] as const
 /** Methods that look at or change bits; each notes the bits once, and nothing else of what it uses inside. */
 const BIT_METHODS = ['bits', 'all', 'any', 'change'] as const
 const MEMORY_METHODS = ['zero', 'clear'] as const
-const PLAIN = ['pages', 'size', 'blocks', 'pos', 'uptodate', 'dirty', 'checkpoint'] as const
+const PLAIN = ['pages', 'size', 'blocks', 'pos', 'uptodate', 'dirty', 'checkpoint', 'reset'] as const
 
 /** A folio's fields, not noted. */
 export type Raw = Folio
@@ -183,6 +183,7 @@ const notedPrototype = (note: Note, onLock: (folio: Raw, locked: boolean) => voi
   }
   for (const name of BIT_METHODS) method(name, bitsOf)
   for (const name of MEMORY_METHODS) method(name, memoryOf)
+  Object.defineProperty(proto, 'reset', { value(this: { $: Raw }) { this.$.reset() } })
   Object.defineProperty(proto, 'checkpoint', { value(this: { $: Raw }) { return this.$.checkpoint() } })
   return proto
 }

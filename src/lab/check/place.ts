@@ -139,6 +139,7 @@ export class Place {
     this.fiber = -1
     this.relay.to = null
     this.device.holding = this.device.recording = false
+    this.session.fs.lostBlocks = 0
     this.#restore.always()
     if (this.touchedFormat || this.rested) this.#restore.format()
     if (this.touchedDisk || this.rested) this.#restore.disk()

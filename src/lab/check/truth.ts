@@ -108,6 +108,7 @@ export class Truth {
   /** May action `r` have put a value at `pos`, even if it failed: in part, or with an error of another phase? */
   #mayPut(r: Record, pos: number): boolean {
     const a = r.action
+    if ((a.op === 'store' || a.op === 'dma') && r.ended && r.errno === null) return this.#inRange(a, pos) && pos < r.mostSize
     if (!r.ended || r.errno === null) return this.#covers(r, pos)
     if (a.op === 'truncate') return pos >= a.size
     if (ZEROING.includes(a.op) || a.op === 'store' || a.op === 'dma') return this.#inRange(a, pos)
@@ -135,7 +136,7 @@ export class Truth {
       }
       case 'store': case 'dma': {
         if (r.ended && r.errno !== null) return false
-        return pos >= a.pos && pos < a.pos + (r.ended ? Math.min(a.len, r.n) : a.len)
+        return pos >= a.pos && pos < a.pos + (r.ended ? Math.min(a.len, r.n) : a.len) && (!r.ended || pos < r.leastSize)
       }
       default: return false
     }

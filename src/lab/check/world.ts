@@ -73,6 +73,11 @@ export class World implements System {
     this.digests.first()
   }
 
+  /** Does the program drop what is clean from the cache, or write past it? */
+  get evicts(): boolean {
+    return this.program.fibers.some((f) => f.some((a) => a.op === 'reclaim' || (a.op === 'write' && a.direct === true)))
+  }
+
   get session(): Session {
     return this.place.session
   }
