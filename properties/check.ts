@@ -7,23 +7,27 @@
  */
 import type { AnyStrategy } from '../src/fs/strategy.ts'
 import { COPY_STEP } from '../src/fs/verbs.ts'
-import { check, type CheckReport, type Counterexample, type LaneReport } from '../src/lab/check/check.ts'
+import { check, type CheckReport, type LaneReport } from '../src/lab/check/check.ts'
 import { crossCheck } from '../src/lab/check/cross-check.ts'
 import { type Program, sayAction, sayConfig } from '../src/lab/check/program.ts'
 import type { CertifiedLane, Checked, CrossCheck, Verdict } from '../src/lab/check/verdict.ts'
 import type { FormatName } from '../src/lab/session.ts'
 import { collisionRisk } from '../src/sim/digest.ts'
 import { ordTape } from '../src/sim/tape.ts'
+import { weigh } from '../src/lab/check/shrink.ts'
 import { type Called, calling } from './calling.ts'
 import type { Claim } from './claims/claim.ts'
 import { CLAIMS, JUDGES } from './claims/index.ts'
 import { Overtime, within } from './interruptible.ts'
 import { type Kill, KILLS } from './kills.ts'
+import { show, type Shown } from './show.ts'
 
 /** Executions of a check, both shares. A machine of 2026 does about 700 a second on one core. */
 export const BUDGETS = { smoke: 2_000, ci: 40_000, deep: 1_000_000 } as const
 /** Small programs that are searched again by other routes. */
 const CROSS = { smoke: 2, ci: 6, deep: 24 } as const
+/** Executions to make one counterexample smaller. */
+const SHRINKING = { smoke: 400, ci: 1_500, deep: 4_000 } as const
 /** How much is checked. */
 export type Budget = keyof typeof BUDGETS
 
@@ -48,6 +52,8 @@ export interface Ask {
 /** What one share came to. Plain data. */
 export interface Share {
   readonly report: CheckReport
+  /** What was found, made small, by claim. */
+  readonly shown: Readonly<Record<string, Shown>>
   /** What did not come back; null: everything did. */
   readonly hang: string | null
   readonly cross: CrossCheck
@@ -87,15 +93,24 @@ export const runShare = (strategy: AnyStrategy, ask: Ask, share: number, say: (p
       const step = within(patience, () => steps.next())
       report = step.done === true ? step.value : step.value.report()
       if (step.done === true) break
-      say(step.value)
+      const { executions, of, found } = step.value
+      say({ executions, of, found })
     }
     if (share === 0 && ask.claim === undefined && !('port' in report.found)) cross = crossed(watched, ask, patience)
   } catch (e) {
     if (!(e instanceof Overtime)) throw e
     hang = sayHang(called, program, patience)
   }
+  report ??= emptyReport(strategy.name, ask.seed)
+  const shown = shownOf(report, watched, ask, patience)
   const { user, system } = process.threadCpuUsage(start)
-  return { report: report ?? emptyReport(strategy.name, ask.seed), hang, cross, seconds: (user + system) / 1e6 }
+  return { report, shown, hang, cross, seconds: (user + system) / 1e6 }
+}
+
+/** What was found, made small. Of one claim only, if one was asked for. */
+const shownOf = (report: CheckReport, strategy: AnyStrategy, ask: Ask, patience: number): Share['shown'] => {
+  const wanted = Object.values(report.found).filter((c) => ask.claim === undefined || c.claim === ask.claim || c.claim === 'port')
+  return Object.fromEntries(wanted.map((c) => [c.claim, show(c, { strategy, judges: JUDGES }, SHRINKING[ask.budget], patience)]))
 }
 
 const crossed = (strategy: AnyStrategy, { seed, format, budget }: Ask, patience: number): CrossCheck => {
@@ -138,22 +153,27 @@ const addLanes = (a: readonly LaneReport[], b: readonly LaneReport[]): LaneRepor
     }
   })
 
-const actionsOf = ({ program: { before, fibers } }: Counterexample): number => before.length + fibers.flat().length
+/** The one that weighs less; of two that weigh the same, that of the earlier share. */
+const simpler = (a: Shown | undefined, b: Shown): Shown => {
+  if (a === undefined) return b
+  const [x, y] = [a, b].map((s) => weigh(s.program, s.preemptions, s.tape)) as [readonly number[], readonly number[]]
+  const i = x.findIndex((n, at) => n !== y[at])
+  return (i < 0 ? ordTape.compare(b.tape, a.tape) : y[i]! - x[i]!) < 0 ? b : a
+}
 
-/** The one that is easier to read: fewer actions, then the simpler tape, then the earlier share. */
-const simpler = (a: Counterexample | undefined, b: Counterexample): Counterexample =>
-  a === undefined || (actionsOf(b) - actionsOf(a) || ordTape.compare(b.tape, a.tape)) < 0 ? b : a
+const shownBest = (shares: readonly Share[]): Readonly<Record<string, Shown>> => {
+  const best: Record<string, Shown> = {}
+  for (const s of shares.flatMap(({ shown }) => Object.values(shown))) best[s.claim] = simpler(best[s.claim], s)
+  return best
+}
 
 /** Reports of all shares, in their order, as one. */
 export const mergeReports = (reports: readonly CheckReport[]): CheckReport =>
-  reports.reduce((a, b) => {
-    const found: Record<string, Counterexample> = { ...a.found }
-    for (const [claim, c] of Object.entries(b.found)) found[claim] = simpler(found[claim], c)
-    return {
-      strategy: a.strategy, seed: a.seed, executions: a.executions + b.executions, lanes: addLanes(a.lanes, b.lanes), found,
-      evaluations: add(a.evaluations, b.evaluations), lockOrder: add(a.lockOrder, b.lockOrder), refused: a.refused + b.refused,
-    }
-  })
+  reports.reduce((a, b) => ({
+    strategy: a.strategy, seed: a.seed, executions: a.executions + b.executions, lanes: addLanes(a.lanes, b.lanes),
+    found: { ...b.found, ...a.found }, evaluations: add(a.evaluations, b.evaluations), lockOrder: add(a.lockOrder, b.lockOrder),
+    refused: a.refused + b.refused,
+  }))
 
 // --- verdicts ----------------------------------------------------------------------------------------------------------
 
@@ -180,6 +200,7 @@ const BY_OUTCOME = ['I15', 'I16', 'port']
 interface Facts {
   readonly strategy: AnyStrategy
   readonly report: CheckReport
+  readonly shown: Readonly<Record<string, Shown>>
   readonly ended: string | null
   readonly kills: readonly Kill[]
   readonly seconds: number
@@ -188,15 +209,15 @@ interface Facts {
 
 const verdictOf = (row: Row, f: Facts): Verdict => {
   const { id, family, short } = row
-  const { report: { found, executions }, seconds } = f
-  const counterexample = found[id]
+  const { report: { executions }, seconds } = f
+  const counterexample = f.shown[id]
   const evaluations = f.without === id ? 0 : (f.report.evaluations[id] ?? 0) + (BY_OUTCOME.includes(id) ? executions : 0)
   const [status, reason] = judged(row, evaluations, f)
   return { claim: id, family, short, status, reason, executions, evaluations, seconds, ...(counterexample && { counterexample }) }
 }
 
 const judged = (row: Row, evaluations: number, f: Facts): readonly [Verdict['status'], string] => {
-  const broken = row.id === 'I15' && f.ended !== null ? f.ended : f.report.found[row.id]?.what
+  const broken = row.id === 'I15' && f.ended !== null ? f.ended : f.shown[row.id]?.what
   const declared = row.declared?.(f.strategy) === true
   if (broken !== undefined) return declared ? ['declared', `broken, as the design declares: ${broken}`] : ['fail', broken]
   const vacuous = row.vacuous?.(f.strategy) ?? null
@@ -214,11 +235,12 @@ export const conclude = (strategy: AnyStrategy, ask: Ask, shares: readonly Share
   const report = mergeReports(shares.map((s) => s.report))
   const ended = shares.map((s) => s.hang).find((h) => h !== null) ?? null
   const seconds = shares.reduce((n, s) => n + s.seconds, 0)
-  const facts: Facts = { strategy, report, ended, kills, seconds, ...(ask.without && { without: ask.without }) }
+  const shown = shownBest(shares)
+  const facts: Facts = { strategy, report, shown, ended, kills, seconds, ...(ask.without && { without: ask.without }) }
   const known = ROWS.map((r) => r.id)
-  const others = Object.keys(report.found).filter((id) => !known.includes(id))
+  const others = Object.keys(shown).filter((id) => !known.includes(id))
     .map((id): Row => ({ id, family: 'calls', short: 'the check itself' }))
-  const rows = [...ROWS, ...others].filter((r) => ask.claim === undefined || r.id === ask.claim || (r.id === 'port' && 'port' in report.found))
+  const rows = [...ROWS, ...others].filter((r) => ask.claim === undefined || r.id === ask.claim || (r.id === 'port' && 'port' in shown))
   return { strategy: strategy.name, verdicts: rows.map((r) => verdictOf(r, facts)), certificate: certify(ask, report, shares), ended }
 }
 
@@ -237,13 +259,13 @@ export const checkStrategy = (strategy: AnyStrategy, ask: Ask, say?: (p: SharePr
 
 /** What a lane enumerates for each of its programs (src/lab/check/check.ts). */
 export const BOUNDS: Readonly<Record<string, string>> = {
-  calls: 'one fiber, calls in a row, nothing fails',
-  faults: 'one fiber; each fault site fails once, and from then on',
+  calls: 'calls in a row, nothing fails',
+  faults: 'one write, each fault site once and for good',
   two: '2 fibers, 1 preemption',
-  'faults in sequences': 'one fiber, calls in a row; each fault site fails once',
-  others: '2 fibers without a write among them, 1 preemption',
+  'faults in sequences': 'calls in a row, each fault site once',
+  others: '2 fibers of other calls, 1 preemption',
   both: '2 fibers, 1 preemption, 1 fault',
-  pairs: 'one fiber; each two fault sites, of which the second comes after the first',
+  pairs: 'one write, each fault site and each after it',
   'two, 2 preemptions': '2 fibers, 2 preemptions',
   three: '3 fibers, 1 preemption',
 }

@@ -7,6 +7,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { checkCommand } from './check.ts'
 import { compareCommand } from './compare.ts'
 import { conformCommand } from './conform.ts'
 import { EXIT, explain } from './errors.ts'
@@ -44,7 +45,7 @@ const program = new Command('perform-write')
   .showHelpAfterError('(add --help for the options and examples)')
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'perform-write: ')) })
 
-const commands = [listCommand(), compareCommand(), runCommand(), mkfsCommand(), importCommand(), conformCommand()]
+const commands = [listCommand(), compareCommand(), checkCommand(), runCommand(), mkfsCommand(), importCommand(), conformCommand()]
 for (const command of commands) {
   command.copyInheritedSettings(program)
   program.addCommand(command)

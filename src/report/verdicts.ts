@@ -5,9 +5,6 @@
  * and why it is no tick stands below the table.
  */
 import type { Checked, CertifiedLane, Status, Verdict } from '../lab/check/verdict.ts'
-import { sayAction, sayConfig } from '../lab/check/program.ts'
-import type { Counterexample } from '../lab/check/check.ts'
-import type { Decision } from '../sim/tape.ts'
 import { count, plural } from './format.ts'
 import { paint, type Row, table, wrap } from './table.ts'
 
@@ -44,21 +41,10 @@ const reasons = (verdicts: readonly Verdict[]): string => {
 
 // --- what failed -------------------------------------------------------------------------------------------------------
 
-const sayDecisions = (kind: string, decisions: readonly Decision[]): readonly string[] =>
-  decisions.flatMap((d, i) => (d.pick === 0 ? [] : [`${kind} ${i}: ${d.label}, course ${d.pick} of ${d.n}`]))
-
-/** A counterexample as it was found: the program, and the decisions that were not the simplest. */
-export const plainCounterexample = ({ program, tape }: Counterexample): readonly string[] => [
-  sayConfig(program.config),
-  ...program.before.map((a) => `before   ${sayAction(a)}`),
-  ...program.fibers.flatMap((f, i) => f.map((a) => `fiber ${i + 1}  ${sayAction(a)}`)),
-  ...Object.entries(tape).flatMap(([kind, decisions]) => sayDecisions(kind, decisions)),
-]
-
-/** One broken claim. `lines` show how it breaks, `replay` is the command that shows it again. */
-export const failure = (v: Verdict, lines: readonly string[], replay: string): string => [
+/** One broken claim; `replay` is the command that shows it again. */
+export const failure = (v: Verdict, replay: string): string => [
   wrap(`${sign(v.status)} ${v.claim} ${v.short}: ${v.reason}`, 4),
-  ...lines.map((line) => wrap(`    ${line}`, 8)),
+  ...(v.counterexample?.lines ?? []).map((line) => wrap(`    ${line}`, 8)),
   `    replay: ${replay}\n`,
 ].join('\n')
 
@@ -78,9 +64,9 @@ export const certificateText = ({ certificate: c }: Checked, budget: string): st
     paint('bold', 'certificate'),
     `  ${count(c.executions)} executions, ${count(c.states)} states, ${count(c.steps)} steps; seed ${c.seed}, budget ${budget}, ` +
       c.formats.join(' and '),
-    table(['lane: each program is', 'programs', 'exhausted', 'executions', 'states'], c.lanes.map(laneLine)).trimEnd(),
+    table(['lane: programs of', 'programs', 'exhausted', 'executions', 'states'], c.lanes.map(laneLine)).trimEnd(),
     ...[
-      'exhausted: within these bounds every schedule, completion order, at most 2 short copies and every fault site was run. ' +
+      'exhausted: within these bounds every schedule, completion order, fault and up to 2 short copies were run. ' +
         'Which programs there are is sampled, in an order that the seed decides.',
       `copies stop every ${count(c.copyStep)} bytes to let others run; memory is sequentially consistent; nothing crashes`,
       `two states taken for one: a chance of ${exponent(c.collisionRisk)} (n²/2⁵⁴)`,

@@ -6,6 +6,12 @@
  */
 import type { Counterexample, LaneReport } from './check.ts'
 
+/** A counterexample made small, with the lines that show how the claim breaks. */
+export interface Shown extends Counterexample {
+  readonly preemptions: number
+  readonly lines: readonly string[]
+}
+
 /** What is said of a claim. */
 export const STATUSES = ['pass', 'fail', 'declared', 'untested', 'n.a.'] as const
 /** One of them. */
@@ -27,7 +33,7 @@ export interface Verdict {
   readonly evaluations: number
   /** Processor seconds of the check, all threads. */
   readonly seconds: number
-  readonly counterexample?: Counterexample
+  readonly counterexample?: Shown
 }
 
 /** A sample of the check, done again by other routes. */
