@@ -10,6 +10,7 @@ import { describe, expect, test } from 'vitest'
 import type { AnyStrategy } from '../src/fs/strategy.ts'
 import { type Loop, ROWS, runLoop } from '../src/lab/calibration.ts'
 import { canMeasure, type KernelName, measureKernel } from '../src/oracle/kernel-arm.ts'
+import { delallocPerBlock } from '../src/strategies/delalloc-per-block.ts'
 import { getBlock } from '../src/strategies/get-block.ts'
 import { reserveAllocate } from '../src/strategies/reserve-allocate.ts'
 
@@ -46,6 +47,10 @@ const drivers: readonly Driver[] = [
     rows: ['begin', 'folio+', 'fdirty', 'f:alloc'], iterFactor: 1,
   },
   {
+    name: 'ext4', kernel: 'ext4', format: 'ext4', blockSize: 4096, strategy: delallocPerBlock,
+    rows: ['begin', 'folio+', 'fdirty', 'f:alloc'], iterFactor: 1,
+  },
+  {
     name: 'xfs', kernel: 'xfs', format: 'ext4', blockSize: 4096, strategy: reserveAllocate, rows: ['begin', 'f:alloc'],
     iterFactor: 2,
   },
@@ -71,7 +76,7 @@ const compare = (d: Driver, workload: Loop['workload'], size: number, perMib: (k
 
 describe('counts stored from Linux 6.18.44', () => {
   for (const d of drivers) {
-    test(d.name, () => {
+    test(`${d.name}: ${d.strategy.name}`, () => {
       let compared = 0
       for (const [workload, short] of [['append', 'append'], ['overwrite', 'over']] as const) {
         for (const [size, label] of [[4096, '4k'], [65536, '64k'], [1 << 20, '1m']] as const) {
@@ -85,7 +90,7 @@ describe('counts stored from Linux 6.18.44', () => {
 
 describe('counts taken now, at other sizes', () => {
   for (const d of drivers.filter((x) => x.name !== 'xfs')) {
-    test(d.name, async () => {
+    test(`${d.name}: ${d.strategy.name}`, async () => {
       const can = canMeasure(d.kernel)
       if (!can.ok) return expect(can.why).not.toBe('')
       for (const size of [8192, 49152, 307200]) {

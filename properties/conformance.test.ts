@@ -21,6 +21,11 @@ const runs: readonly [KernelName, string, number, number][] = [
   ['ext4', 'reserve-copy-allocate', 4096, 100],
   ['ext4', 'invalidate-splice', 4096, 150],
   ['ext2', 'invalidate-then-add', 4096, 100],
+  ['ext4', 'delalloc-per-block', 4096, 60],
+  ['ext4', 'lock-and-unmap', 4096, 40],
+  ['ext4', 'prepare-copy-unwritten', 1024, 40],
+  ['ext4,nodelalloc', 'prepare-copy-punch', 4096, 40],
+  ['ext2', 'prepare-copy-zero-page', 1024, 40],
 ]
 
 const runAll = async (

@@ -77,6 +77,10 @@ export const SCENES: readonly Scene[] = [
     before: [write(0, 9_000)], write: write(100, 30_000, 10),
   },
   {
+    name: 'short-hole', from: 'a short copy into a hole inside the file: what was placed must not be read (Piggin, Chinner, 2010)',
+    before: [{ op: 'truncate', size: 60_000 }], write: write(5_000, 40_000, 9_000),
+  },
+  {
     name: 'efault', from: 'not one byte of the source is readable',
     before: [write(0, 9_000)], write: write(4_000, 20_000, 0),
   },
