@@ -28,7 +28,7 @@ const diskSize = (look: Look): string | null => {
   const { inode, fs, world } = look
   const { diskSize: size } = inode
   if (size > inode.size && !look.history.inFlight('truncate', 'write', 'zero', 'allocate')) return `i_disksize is ${size}, i_size ${inode.size}`
-  if (size === 0 || size === look.truth.size) return null
+  if (size <= world.diskSizeBefore) return null
   const asked = [...world.program.before, ...world.program.fibers.flat()]
   if (asked.some((a) => (a.op === 'truncate' && a.size === size) || ((a.op === 'allocate' || a.op === 'zero') && a.pos + a.len === size))) return null
   if (look.ioFailed) return null

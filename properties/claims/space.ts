@@ -135,6 +135,16 @@ const retried = (look: Look): readonly string[] =>
 const stillDirty = ({ inode, when }: Look): readonly string[] =>
   when === 'synced' && inode.pages!.dirty.length > 0 ? ['after sync, accepted data is still dirty: writeback found no place for it'] : []
 
+// --- I27 -----------------------------------------------------------------------------------------------------------------
+
+const quotaMirrors = ({ fs, inode, world: { place } }: Look): string | null => {
+  if (fs.quota === null) return null
+  const { used, reserved } = fs.quota.of(0)
+  const file = inode.map.realBlocks + fs.format.mapBlocks(inode)
+  if (used !== place.chargedElsewhere + file) return `the owner is charged ${used} blocks and has ${place.chargedElsewhere + file}`
+  return reserved === fs.space.reserved ? null : `the owner holds ${reserved} reserved blocks by the quota, ${fs.space.reserved} by the counter`
+}
+
 /** The claims about space. */
 export const SPACE: readonly Claim[] = [
   {
@@ -194,5 +204,11 @@ export const SPACE: readonly Claim[] = [
       { on: 0, when: ['rest'], rest: needless }, { on: 0, when: ['synced'], rest: stillDirty }, { on: 0, when: ['again'], rest: retried },
     ],
     declared: (s) => s.claims.mayRefuse === true,
+  },
+  {
+    id: 'I27', family: 'space', short: 'a quota mirrors the space', forced: true,
+    sentence: 'The owner of a file is charged exactly its blocks, and holds exactly what is reserved for it.',
+    source: 'fs/quota/dquot.c; 7132de744ba7',
+    judges: [{ on: CHANGED.space | CHANGED.map, step: quotaMirrors, rest: (l) => (l.when === 'rest' ? someone(quotaMirrors(l)) : []) }],
   },
 ]

@@ -78,7 +78,7 @@ export class PageAllocator {
     this.#push(this.#slot(f.slab, page), order)
   }
 
-  /** A slot that is made later stays, and is free again. */
+  /** A slab that is made later is forgotten; a slot that is made later in an old one is free again. */
   checkpoint(): Restore {
     const { used } = this
     const free = this.#free.map((stack) => stack.slice())

@@ -127,7 +127,9 @@ export class Actor {
     const fd = this.#fds.get(this.#flags(a).join())!
     switch (a.op) {
       case 'write': {
-        const n = yield* sys.pwrite(fd, source.source!, a.pos)
+        const n = a.nowait === true
+          ? yield* sys.pwritev2(fd, source.source!, a.pos, ['RWF_NOWAIT'])
+          : yield* sys.pwrite(fd, source.source!, a.pos)
         if (r !== null && a.append === true) r.from = this.#open(this.#flags(a)).write.pos
         return n
       }

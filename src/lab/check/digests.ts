@@ -70,7 +70,11 @@ export class Digests {
     if (o >= OBJECT.ended) return history.digest(o - OBJECT.ended)
     if (o >= OBJECT.slot) return slotDigest(this.#world, o - OBJECT.slot)
     switch (o) {
-      case OBJECT.space: return fold(session.fs.space.reserved, session.fs.space.splits)
+      case OBJECT.space: {
+        const { space, quota } = session.fs
+        const mine = quota === null ? 0 : fold(quota.of(0).used, quota.of(0).reserved)
+        return fold(fold(space.reserved, space.splits), mine)
+      }
       case OBJECT.format: return logs.format
       case OBJECT.disk: return device.digest
       case OBJECT.cache: return logs.cache

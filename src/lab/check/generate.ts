@@ -24,6 +24,8 @@ export const GROUNDS: readonly Config[] = [
   { format: 'ext4', blockSize: 1024, folioOrder: 0, leave: 3 },
   { format: 'ext2', blockSize: 1024, folioOrder: 0, leave: 2 },
   { format: 'ext4', blockSize: 4096, folioOrder: 0, leave: 1 },
+  { format: 'ext4', blockSize: 1024, folioOrder: 0, quota: 3 },
+  { format: 'ext2', blockSize: 1024, folioOrder: 0, quota: 2 },
 ]
 
 /** States of the file before the fibers begin. */
@@ -50,6 +52,7 @@ export const WRITES: readonly Action[] = [
   write(0, 1500, { append: true }), write(0, 8192, { readable: 2500 }), write(1000, 5000, { readable: 10 }), write(2048, 6000, { readable: 4000 }),
   write(500, 6000, { absent: true }), write(0, 4096, { self: 1 }), write(4096, 4096, { self: 0 }), write(1000, 4096, { self: 0 }),
   write(9000, 100), write(0, 0), write(4000, 200), write(0, 5000, { sync: true }), write(0, 4096, { direct: true }), write(1024, 2048),
+  write(1500, 3000, { nowait: true }),
 ]
 
 /** What else may go on. */

@@ -149,6 +149,7 @@ export class Look {
   /** What failed or was cut short is done once more, with room and a readable source. */
   #writeAgain(): void {
     const { ballast } = this.world.place
+    if (this.world.program.config.quota !== undefined) return
     if (ballast !== null) run(this.fs.punch(this.fs.verbs, ballast, 0, ROOM))
     for (const r of this.history.records) {
       const a = r.action

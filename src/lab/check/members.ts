@@ -41,6 +41,10 @@ const PAGE_CACHE: Members = {
 
 const SPACE: Members = { ...of(OBJECT.space, 'reserved', 'splits'), ...of(null, 'free', 'available', 'checkpoint') }
 
+const QUOTA: Members = {
+  ...of(OBJECT.space, 'users', 'of', 'limit', 'room', 'reserve', 'settle', 'transfer', 'charge'), ...of(null, 'checkpoint'),
+}
+
 const FORMAT_PLAIN = [
   'name', 'blockSize', 'totalBlocks', 'totalInodes', 'overheadBlocks', 'metadataBlocks', 'maxBytes', 'hasUnwritten', 'rootIno',
   'volume', 'wasClean', 'checkpoint', 'orphans',
@@ -68,6 +72,7 @@ export const noteWorld = (fs: FileSystem, cache: PageCache, inode: Inode, logs: 
   logCalls(cache, PAGE_CACHE, ['usedPages'], (h) => { logs.cache = fold(logs.cache, h) }, note)
   logCalls(inode.pages!.errors, ERRORS, ['sample'], (h) => { logs.errors = fold(logs.errors, h) }, note)
   noteMembers(fs.space, SPACE, note)
+  if (fs.quota !== null) noteMembers(fs.quota, QUOTA, note)
   noteMembers(inode.map, MAP, note)
   noteMembers(inode.rwsem, { ...LOCK(OBJECT.rwsem), ...NOT_LOCK }, note)
   noteMembers(inode.invalidateLock, { ...LOCK(OBJECT.invalidateLock), ...NOT_LOCK }, note)

@@ -7,6 +7,7 @@
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { isReal, MAPPED } from '../../fs/extent-map.ts'
 import type { Inode } from '../../fs/inode.ts'
+import { blocksOf } from '../../fs/quota.ts'
 import type { FileMapping } from '../../fs/mmap.ts'
 import type { AnyStrategy } from '../../fs/strategy.ts'
 import { Syscalls } from '../../fs/syscalls.ts'
@@ -78,8 +79,14 @@ export class Place {
   rested = false
   readonly #restore: { always: Restore; format: Restore; disk: Restore; inodes: Restore }
 
-  /** @throws BadProgram if what was done before cannot be done on this ground */
-  constructor(config: Config, before: Actions, strategy: AnyStrategy, verbs?: MountOptions['verbs']) {
+  /** Blocks that the owner of the file has elsewhere, if there is a quota. */
+  readonly chargedElsewhere: number
+
+  /**
+   * @param limit blocks that the owner of the file may have; default no quota
+   * @throws BadProgram if what was done before cannot be done on this ground
+   */
+  constructor(config: Config, before: Actions, strategy: AnyStrategy, verbs?: MountOptions['verbs'], limit?: number) {
     const note: Note = (o) => {
       if (this.noting) this.footprint.see(o)
     }
@@ -88,11 +95,14 @@ export class Place {
     const mounted = mount(this.device, {
       strategy: watch(strategy), maxFolioOrder: config.folioOrder, limitPages: GROUND_PAGES, poison: true,
       choices: this.relay, now: () => 1_600_000_000_000_000, makeFolio: this.folios.make, slabPages: MOST_FOLIOS, ...(verbs && { verbs }),
+      ...(limit !== undefined && { quota: { 0: limit } }),
     })
     if (isLeft(mounted)) throw new Error(mounted.left.message)
     this.session = mounted.right
     const { fs, cache } = this.session
     this.freeAtFirst = fs.format.freeBlocks
+    // The one slab is there from the beginning, so that a checkpoint keeps it.
+    cache.release(cache.take(0)!)
     const setUp = new Actor(this, new Syscalls(fs), 'f')
     for (const { action, tag } of numbered({ config, before, fibers: [] })) {
       const done = run(setUp.act(action, tag, setUp.sourceOf(action, tag)))
@@ -103,12 +113,13 @@ export class Place {
     this.inode = setUp.inode
     this.actors = Array.from({ length: MOST_FIBERS }, () => new Actor(this, new Syscalls(fs), 'f'))
     setUp.close()
+    this.chargedElsewhere = fs.quota === null ? 0 : fs.quota.of(0).used - blocksOf(fs.format, this.inode)
     noteWorld(fs, cache, this.inode, this.logs, note)
     this.lockOrder.watch(this.inode, () => this.fiber)
     this.usedByOthers = fs.format.totalBlocks - fs.format.freeBlocks - this.inode.map.realBlocks - fs.format.mapBlocks(this.inode)
     this.device.owns = (pos) => ownsBlock(this.inode, Math.floor(pos / fs.blockSize))
     this.#restore = {
-      always: restoreAll([cache.checkpoint(), fs.space.checkpoint(), this.inode.checkpoint()]),
+      always: restoreAll([cache, fs.space, this.inode, ...(fs.quota === null ? [] : [fs.quota])].map((part) => part.checkpoint())),
       format: fs.format.checkpoint(), disk: this.device.inner.checkpoint(), inodes: fs.checkpoint(),
     }
   }
@@ -177,6 +188,13 @@ export class BadProgram extends Error {
 const MOST_PLACES = 48
 const places = new WeakMap<object, Map<string, Place>>()
 
+/** With a quota: what stands before the fibers, and `config.quota` blocks more. */
+const makePlace = (config: Config, before: Actions, strategy: AnyStrategy, verbs: MountOptions['verbs']): Place => {
+  if (config.quota === undefined) return new Place(config, before, strategy, verbs)
+  const { used, reserved } = new Place(config, before, strategy, verbs, 2 ** 31).session.fs.quota!.of(0)
+  return new Place(config, before, strategy, verbs, used + reserved + config.quota)
+}
+
 /** The place of a ground and a past, made at its first use. @throws BadProgram */
 export const placeFor = (config: Config, before: Actions, strategy: AnyStrategy, verbs?: MountOptions['verbs']): Place => {
   const key = JSON.stringify([config, before])
@@ -184,7 +202,7 @@ export const placeFor = (config: Config, before: Actions, strategy: AnyStrategy,
   let known = places.get(owner)
   if (known === undefined) places.set(owner, (known = new Map()))
   const old = known.get(key)
-  const place = old !== undefined && old.session.fs.strategy.name === strategy.name ? old : new Place(config, before, strategy, verbs)
+  const place = old !== undefined && old.session.fs.strategy.name === strategy.name ? old : makePlace(config, before, strategy, verbs)
   known.delete(key)
   known.set(key, place)
   if (known.size > MOST_PLACES) known.delete(known.keys().next().value!)

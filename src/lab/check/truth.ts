@@ -82,9 +82,9 @@ export class Truth {
   }
 
   /** Values that may stand in the cell from `pos` on; for `reader`, that a read between its begin and now may have returned. */
-  #allowed(cell: number, reader: Record | null): number {
-    if (reader === null && this.#versions[cell] === this.#history.version) return this.#sets[cell]!
-    const pos = this.bounds[cell]!
+  #allowed(cell: number, pos: number, reader: Record | null): number {
+    const whole = reader === null && pos === this.bounds[cell]
+    if (whole && this.#versions[cell] === this.#history.version) return this.#sets[cell]!
     const { records } = this.#history
     let set = 0
     const replaced = (c: Record | null): boolean => records.some((u) =>
@@ -98,7 +98,7 @@ export class Truth {
       if (!c.began || !this.#mayPut(c, pos) || (c.ended && replaced(c))) continue
       set |= ZEROING.includes(c.action.op) ? ZERO : c.action.op === 'write' && c.action.self !== undefined ? ANY : 1 << c.tag
     }
-    if (reader === null) {
+    if (whole) {
       this.#versions[cell] = this.#history.version
       this.#sets[cell] = set
     }
@@ -149,9 +149,10 @@ export class Truth {
   wrong(bytes: Buffer, start: number, pos: number, n: number, reader: Record | null = null): Wrong | null {
     const { bounds } = this
     let cell = this.#cellOf(pos)
-    for (let p = pos; p < pos + n; cell++) {
-      const to = Math.min(bounds[cell + 1]!, pos + n)
-      const set = this.#allowed(cell, reader)
+    for (let p = pos; p < pos + n;) {
+      while (bounds[cell + 1]! <= p) cell++
+      const to = this.#sameUntil(p, Math.min(bounds[cell + 1]!, pos + n))
+      const set = this.#allowed(cell, p, reader)
       const [first, last] = [start + p - pos, start + to - pos - 1]
       // A cell lies in one sector: one value all through, unless something is torn.
       if (this.#fits(bytes[first]!, p, set) && bytes.compare(bytes, first, last, first + 1, last + 1) === 0) {
@@ -172,6 +173,16 @@ export class Truth {
     if (tag < 0 || (b === 0xaa || b === 0xdb)) return false
     if ((set & ANY) !== 0) return true
     return (set & (1 << tag)) !== 0 && (b === tagByte(tag, p) || b === tagByte(tag, 0))
+  }
+
+  /** Where a short write ended between `p` and `to`: nothing else cuts a cell. */
+  #sameUntil(p: number, to: number): number {
+    let until = to
+    for (const r of this.#history.records) {
+      const end = r.ended && r.action.op === 'write' ? r.from + r.n : until
+      if (end > p && end < until) until = end
+    }
+    return until
   }
 
   #cellOf(pos: number): number {

@@ -51,6 +51,9 @@ export class World implements System {
   readonly lockEdges = new Map<string, number>()
   /** Steps of this run. */
   steps = 0
+  /** i_disksize before the step that is judged. */
+  diskSizeBefore = 0
+  #diskSize = 0
   readonly #options: WorldOptions
   readonly #sources: Source[]
   readonly #look: Look
@@ -128,6 +131,7 @@ export class World implements System {
     for (const source of this.#sources) source.rewind()
     this.#look.rewind()
     this.steps = 0
+    this.#diskSize = place.inode.diskSize
     place.relay.to = choices
     place.device.holding = this.#slowDevice
     place.device.recording = true
@@ -180,6 +184,8 @@ export class World implements System {
   stepped(fiber: number): Violation | null {
     this.place.noting = false
     this.steps++
+    this.diskSizeBefore = this.#diskSize
+    this.#diskSize = this.inode.diskSize
     const { footprint } = this
     const changed = this.digests.update(footprint)
     if (footprint.isWritten(OBJECT.format)) this.place.touchedFormat = true
