@@ -15,8 +15,10 @@ export interface Kill {
   readonly executions: number
   /** Processor seconds. */
   readonly seconds: number
-  /** Lines of the minimal counterexample's timeline; 0 if it lives. */
+  /** Lines of the printed change. */
   readonly lines: number
+  /** Actions of the minimal counterexample; 0 if it lives. */
+  readonly operations: number
 }
 
 /** All mutants of the catalogue, as of the last full run. */
