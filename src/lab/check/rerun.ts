@@ -38,6 +38,12 @@ export interface Strayed extends Divergence {
   readonly step: number
 }
 
+/** A decision that made something happen beside the schedule: a fault, a copy cut short. */
+export interface Fired {
+  readonly kind: ChoiceKind
+  readonly label: string
+}
+
 /** What a run came to. */
 export interface Rerun {
   /** How the claim was broken, or null: it held. */
@@ -50,8 +56,8 @@ export interface Rerun {
   readonly unused: number
   readonly steps: number
   readonly preemptions: number
-  /** Fault sites that failed, in order. */
-  readonly failed: readonly string[]
+  /** Faults and short copies, in order. */
+  readonly fired: readonly Fired[]
   /** The decisions that this run took, without zeros at the end. */
   readonly tape: TapeData
   readonly machine: Machine
@@ -64,22 +70,24 @@ export const judgesOf = (claim: string, judges: readonly Judge[]): readonly Judg
 export const worldOf = (program: Program, claim: string, { judges, ...bench }: Bench): World =>
   new World(program, { ...bench, judges: judgesOf(claim, judges) })
 
-/** Make the run again in a world of its program. `after` is called after each step. */
-export const rerunIn = (world: World, { claim, tape }: Recorded, after: (m: Machine) => void = () => {}): Rerun => {
+/** Make the run again in a world of its program. `after` is called after each step, with all that fired until then. */
+export const rerunIn = (
+  world: World, { claim, tape }: Recorded, after: (m: Machine, fired: readonly Fired[]) => void = () => {},
+): Rerun => {
   const machine = new Machine(world)
   const follow = new Follow(tape, machine)
   const record = new RecordingTape(follow)
   const run = execute(world, record, {
     steps: STEP_BUDGET, onward: true, machine,
     after: (_, m) => {
-      after(m)
+      after(m, follow.fired)
       return m.violation?.claim === claim
     },
   })
   const found = violationsOf(run)
   return {
     shown: found.find((v) => v.claim === claim)?.what ?? null, others: found.filter((v) => v.claim !== claim), strayed: follow.strayed,
-    unused: follow.unused, steps: run.steps, preemptions: run.preemptions, failed: [...world.failed], tape: strip(record.data), machine,
+    unused: follow.unused, steps: run.steps, preemptions: run.preemptions, fired: follow.fired, tape: strip(record.data), machine,
   }
 }
 
@@ -108,6 +116,7 @@ const violationsOf = ({ outcome, violations, steps }: Run): readonly Violation[]
 /** A tape's answers, and at which step the run first left it. */
 class Follow implements Choices {
   strayed: Strayed | null = null
+  readonly fired: Fired[] = []
   readonly #tape: ReplayTape
   readonly #machine: Machine
   readonly #left: Partial<Record<ChoiceKind, number>> = {}
@@ -125,6 +134,7 @@ class Follow implements Choices {
     const pick = this.#tape.choose(n, kind, label)
     const { divergence } = this.#tape
     if (divergence !== null) this.strayed ??= { ...divergence, step: this.#machine.steps }
+    if (pick !== 0 && (kind === 'fault' || kind === 'short')) this.fired.push({ kind, label })
     return pick
   }
 
