@@ -122,7 +122,7 @@ class PlannedFaults implements Choices {
 }
 
 /** A world whose ledger is read when the write is over, before anybody looks at what it left. */
-class Metered extends World {
+export class Metered extends World {
   #before: Ledger = snapshot(this.session.ledger)
   cost: Ledger = this.#before
   /** Blocks that the run left to nobody. */
