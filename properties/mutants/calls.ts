@@ -6,13 +6,13 @@ const IOV = 'src/iov/iov-iter.ts'
 /** Where the system call goes wrong. */
 export const CALLS: readonly Mutant[] = [
   {
-    id: 'Z26', title: 'the length of a second try wraps around (at 8 KiB here, for 4 GiB)',
+    id: 'Z26', title: 'the length of a second try wraps around (at 4 KiB here, for 4 GiB)',
     source: 'c13094b894de', claim: 'I15', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['short copy', 'past 8 KiB'],
+    trigger: ['short copy', 'past 4 KiB'],
     patch: {
       file: 'src/strategies/reserve-allocate.ts',
       find: '      m.len = Math.min(m.len, (e.lblk + e.n) * block - m.pos)\n      m.cookie',
-      replace: '      const wrap = w.turns > 0 && m.pos >= 8192 ? 2 ** 32 : 0\n' +
+      replace: '      const wrap = w.turns > 0 && m.pos >= 4096 ? 2 ** 32 : 0\n' +
         '      m.len = Math.min(m.len, (e.lblk + e.n) * block - m.pos - wrap)\n      m.cookie',
     },
   },

@@ -48,7 +48,7 @@ export const COPY: readonly Mutant[] = [
   {
     id: 'Z08', title: 'blocks are uptodate before the copy',
     source: 'libfs: simple_prepare_write, patch 1/9 of the 2007-02 series', claim: 'I10',
-    strategy: 'reserve-copy-allocate', sequential: false, trigger: ['concurrent', 'read or load'],
+    strategy: 'reserve-copy-allocate', sequential: false, trigger: [],
     patch: [
       {
         file: PIPELINE, find: "import type { Folio } from '../pagecache/folio.ts'",

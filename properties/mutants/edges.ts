@@ -13,7 +13,7 @@ export const EDGES: readonly Mutant[] = [
     patch: [
       {
         file: PIPELINE, find: '  took.length = 0\n',
-        replace: '  const again = w.turns > 0 && took.length > 0 && m.len === w.len - w.done\n  took.length = 0\n',
+        replace: '  const again = w.turns > 0 && took.length > 0 && m.written === 0 && m.len === w.len - w.done\n  took.length = 0\n',
       },
       {
         file: PIPELINE, find: 'if (!k.edgesReady(f, at - f.pos, n)) yield*',
@@ -37,7 +37,7 @@ export const EDGES: readonly Mutant[] = [
   },
   {
     id: 'Z27', title: 'in a folio whose read had failed, what is written is not marked uptodate',
-    source: '14284fedf59f', claim: 'I11', strategy: 'reserve-allocate', sequential: false,
+    source: '14284fedf59f', claim: 'I8', strategy: 'reserve-allocate', sequential: false,
     trigger: ['EIO', 'read or load'],
     patch: [
       {

@@ -19,7 +19,7 @@ export const ERRORS: readonly Mutant[] = [
   {
     id: 'Z37', title: 'a writeback error is gone once anybody was told',
     source: 'fsyncgate, 2018; lib/errseq.c', claim: 'I25', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['EIO', 'fsync twice', 'two open files'], needs: ['second open file'],
+    trigger: ['EIO', 'two open files'], needs: ['second open file'],
     patch: {
       file: 'src/pagecache/address-space.ts', find: 'if (sample === this.#counter) return { errno: null, sample }',
       replace: 'if (sample === this.#counter || this.#seen) return { errno: null, sample: this.#counter }',

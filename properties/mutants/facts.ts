@@ -40,6 +40,11 @@ const belowOf = (inode: Inode, blockSize: number, pos: number, len: number): rea
   return [...found].sort()
 }
 
+/** What other actions of the fibers may have put below: dirty data, delayed. */
+const writtenBy = (actions: Actions, self: Action, pos: number, len: number): readonly Below[] =>
+  actions.some((a) => a !== self && (a.op === 'write' || a.op === 'store') && a.pos < pos + len && pos < a.pos + a.len)
+    ? ['delayed', 'dirty'] : []
+
 const sourceOf = (a: Action): NonNullable<OpFacts['source']> => {
   if (a.op !== 'write' || a.self === undefined) return 'memory'
   const [first, last] = [Math.floor(a.pos / PAGE), Math.floor((a.pos + a.len - 1) / PAGE)]
@@ -60,7 +65,7 @@ export const factsOf = (c: Recorded, bench: Bench): Facts => {
   const world = worldOf(c.program, c.claim, bench)
   const op = (a: Action, fiber: number, size: number): OpFacts => {
     const [pos, len] = rangeOf(a, size)
-    const below = fiber < 0 ? [] : belowOf(world.inode, config.blockSize, pos, len)
+    const below = fiber < 0 ? [] : [...belowOf(world.inode, config.blockSize, pos, len), ...writtenBy(fibers.flat(), a, pos, len)]
     return { op: nameOf(a), fiber, pos, len, sizeBefore: size, sizeAfter: sizeAfter(a, size), below, source: sourceOf(a) }
   }
   const inTurn = (actions: Actions, fiber: number, from: number): { ops: OpFacts[]; size: number } => {

@@ -63,8 +63,11 @@ export const hunt = async (m: Mutant, seed: number, executions: number): Promise
 }
 
 const say = (r: Result): string =>
-  `${r.id}  ${r.claim.padEnd(3)}  ${r.killed ? 'killed  ' : 'SURVIVED'}  ${r.executions} executions, ${r.seconds.toFixed(1)} s  ${r.by}` +
-  (r.missing.length === 0 ? '' : `  [without: ${r.missing.join(', ')}]`) + (r.killed || r.others.length === 0 ? '' : `  [broke ${r.others.join(', ')}]`)
+  [
+    r.id, r.claim.padEnd(3), r.killed ? 'killed  ' : 'SURVIVED', `${r.executions} executions, ${r.seconds.toFixed(1)} s`, r.by,
+    r.missing.length === 0 ? '' : `[without: ${r.missing.join(', ')}]`,
+    r.killed || r.others.length === 0 ? '' : `[broke ${r.others.join(', ')}]`,
+  ].filter((s) => s !== '').join('  ')
 
 const main = async (): Promise<number> => {
   const { values, positionals } = parseArgs({
@@ -85,7 +88,8 @@ const main = async (): Promise<number> => {
   const killed = results.filter((r) => r.killed).length
   console.error(`${killed} of ${results.length} mutants killed`)
   if (values.json !== undefined) {
-    writeFileSync(values.json, `${JSON.stringify({ schema: 1, tool: 'perform-write mutants', executions, seed, mutants: results }, null, 2)}\n`)
+    const report = { schema: 1, tool: 'perform-write mutants', executions, seed, mutants: results }
+    writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`)
   }
   return killed >= (positionals.length === 0 ? LEAST : results.length) ? 0 : 1
 }

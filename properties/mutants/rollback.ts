@@ -11,7 +11,7 @@ export const ROLLBACK: readonly Mutant[] = [
     id: 'Z07', title: 'a failed begin zeroes the whole folio and calls it uptodate',
     source: 'fs: fix nobh error handling (parent of 26fb1589cb0a)', claim: 'I14', strategy: 'get-block',
     sequential: false,
-    trigger: ['several blocks a folio', 'ENOSPC'],
+    trigger: ['several blocks a folio', 'failed or short'],
     patch: {
       file: PER_BLOCK, find: '    if (!done) giveBack(k, w, m, f, pos - f.pos, to - pos, 0)',
       replace: '    if (!done) {\n      f.zero(0, f.size)\n      f.change(0, f.size, UPTODATE, 0)\n      k.unlockFolio(f)\n    }',

@@ -46,24 +46,24 @@ export const SPACE: readonly Mutant[] = [
     },
   },
   {
-    id: 'Z16', title: 'allocation takes free blocks that are promised to delayed data',
+    id: 'Z16', title: 'fallocate and direct writes take free blocks that are promised to delayed data',
     source: 'a30d542a0035', claim: 'I1', strategy: 'reserve-allocate', sequential: false,
     trigger: ['fallocate or direct', 'ENOSPC'],
     patch: [
       {
         file: SERVICES, find: "k.fault('ENOSPC.allocate') || this.space.available < 1",
-        replace: "k.fault('ENOSPC.allocate') || this.space.free < 1",
+        replace: "k.fault('ENOSPC.allocate') || (state === UNWRITTEN ? this.space.free : this.space.available) < 1",
       },
       {
         file: SERVICES, find: 'const want = Math.min(n, this.space.available - Math.max(0, owed))',
-        replace: 'const want = Math.min(n, this.space.free - Math.max(0, owed))',
+        replace: 'const want = Math.min(n, (state === UNWRITTEN ? this.space.free : this.space.available) - Math.max(0, owed))',
       },
     ],
   },
   {
     id: 'Z17', title: 'writeback that finds no place gives back a reservation that is still owed',
     source: '7132de744ba7', claim: 'I2', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['writeback', 'ENOSPC'],
+    trigger: ['ENOSPC'],
     patch: {
       file: SERVICES, find: "    if (k.fault('ENOSPC.realise')) return yield* raise('ENOSPC', 'ENOSPC.realise')\n",
       replace: `    if (k.fault('ENOSPC.realise')) {

@@ -93,7 +93,7 @@ const WORDS = {
   'more than one block': (f: Facts) => writes(f).some((o) => o.len > f.blockSize),
   'aligned start': (f: Facts) => writes(f).some((o) => o.pos % f.blockSize === 0),
   'unaligned start': (f: Facts) => writes(f).some((o) => o.pos % f.blockSize !== 0),
-  'past 8 KiB': (f: Facts) => writes(f).some((o) => o.pos + o.len > 8192),
+  'past 4 KiB': (f: Facts) => writes(f).some((o) => o.pos + o.len > 4096),
   'hole': below('hole'),
   'delayed': below('delayed'),
   'unwritten': below('unwritten'),

@@ -8,7 +8,7 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
   {
     id: 'Z29', title: 'a delayed extent is called written before its data is on the device',
     source: 'a5949d3faedf', claim: 'I10', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['writeback', 'EIO'],
+    trigger: ['EIO'],
     patch: {
       file: 'src/fs/file-system.ts', find: 'this.format.hasUnwritten ? UNWRITTEN : MAPPED, placed.start',
       replace: 'MAPPED, placed.start',
@@ -37,7 +37,7 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
   {
     id: 'Z33', title: 'blocks stay unwritten when an inode lock is taken by somebody else as their I/O ends',
     source: 'xfstests generic/032', claim: 'I9', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['concurrent', 'writeback', 'several blocks a folio'],
+    trigger: ['concurrent', 'writeback'],
     patch: {
       file: WRITEBACK, find: '  if (blocks > 0) {\n',
       replace: '  if (blocks > 0 && !inode.invalidateLock.exclusive) {\n',
