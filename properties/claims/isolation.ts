@@ -72,6 +72,9 @@ const mixed = (look: Look): readonly string[] => {
   return []
 }
 
+const unstable = ({ world, fs }: Look): string | null =>
+  !fs.strategy.claims.stablePages || world.program.fibers.some((f) => f.some((a) => a.op === 'dma')) ? null : world.device.unstable
+
 /** The claims about isolation. */
 export const ISOLATION: readonly Claim[] = [
   {
@@ -82,9 +85,10 @@ export const ISOLATION: readonly Claim[] = [
   },
   {
     id: 'I21', family: 'isolation', short: 'bytes under I/O are stable', forced: true,
-    sentence: 'The bytes that were checksummed are the bytes that are transferred.',
+    sentence: 'The bytes that were checksummed are the bytes that are transferred; a device that writes through a pin is excepted, nothing ' +
+      'in a write path can hold it back.',
     source: 'Chinner, seed 002: "DIF"; Documentation/block/data-integrity.rst',
-    judges: [{ on: CHANGED.disk, step: ({ world, fs }) => (fs.strategy.claims.stablePages ? world.device.unstable : null) }],
+    judges: [{ on: CHANGED.disk, step: unstable }],
     declared: (s) => !s.claims.stablePages,
   },
   {

@@ -10,7 +10,7 @@ const heldAfterReturn = (look: Look, fiber: number): string | null => {
   const last = look.history.newest
   if (last === null || last.fiber !== fiber || !last.ended) return null
   const held = look.world.lockOrder.heldBy(fiber)
-  return held.length === 0 ? null : `${look.say(last)} returned and still holds the ${held[0]!.name}${held[0]!.name === 'folio lock' ? ` of page ${held[0]!.index}` : ''}`
+  return held.length === 0 ? null : `${look.say(last)} returned and still holds the ${held[0]!.name}${held[0]!.folio === null ? '' : ` of page ${held[0]!.folio.index}`}`
 }
 
 /** The claims about liveness. */

@@ -54,7 +54,7 @@ export interface Claims {
   readonly signals?: 'fatal' | 'any'
   /** Optional: a write may end in EBUSY because a folio cannot be invalidated (pinned, or dirtied again). Default: never. */
   readonly mayRefuse?: boolean
-  /** A failed write(2) leaves every readable byte as it was (I12). False must be declared. */
+  /** A failed write(2), and the part of a short one that was not accepted, leaves every readable byte as it was (I12). */
   readonly rollback: boolean
 }
 

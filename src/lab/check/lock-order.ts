@@ -8,14 +8,15 @@
 import type { Inode } from '../../fs/inode.ts'
 import type { Lock, RwLock } from '../../kernel/lock.ts'
 import type { Violation } from '../../sim/system.ts'
+import type { Raw } from './objects.ts'
 
 /** Names of locks in the graph. */
 export type LockName = 'inode lock' | 'inode lock (shared)' | 'invalidate lock' | 'invalidate lock (shared)' | 'map lock' | 'folio lock'
 
 interface Held {
   readonly name: LockName
-  /** Page of a folio, 0 for others. */
-  readonly index: number
+  /** The folio, null for others. A private one is nobody else's: it has no order. */
+  readonly folio: Raw | null
 }
 
 /** Locks under which a fault of user memory may wait for itself (claim I16). */
@@ -35,14 +36,14 @@ export class LockOrder {
   }
 
   /** Locks that `fiber` holds. */
-  heldBy(fiber: number): readonly { readonly name: LockName; readonly index: number }[] {
+  heldBy(fiber: number): readonly Held[] {
     return this.#held.get(fiber) ?? []
   }
 
-  /** The lock of the folio at page `index` changed. */
-  folio(fiber: number, index: number, locked: boolean): void {
-    if (locked) this.#took(fiber, 'folio lock', index)
-    else this.#let(fiber, 'folio lock', index)
+  /** The lock of a folio changed. */
+  folio(fiber: number, folio: Raw, locked: boolean): void {
+    if (locked) this.#took(fiber, 'folio lock', folio)
+    else this.#let(fiber, 'folio lock', folio)
   }
 
   /** A page fault of user memory begins. */
@@ -56,38 +57,41 @@ export class LockOrder {
     const rw = (lock: RwLock, name: 'inode lock' | 'invalidate lock'): void => {
       const { tryLock, unlock, tryLockShared, unlockShared } = lock
       const shared = `${name} (shared)` as LockName
-      lock.tryLock = () => tryLock() && this.#took(fiber(), name, 0)
-      lock.tryLockShared = () => tryLockShared() && this.#took(fiber(), shared, 0)
-      lock.unlock = () => (unlock(), this.#let(fiber(), name, 0))
-      lock.unlockShared = () => (unlockShared(), this.#let(fiber(), shared, 0))
+      lock.tryLock = () => tryLock() && this.#took(fiber(), name, null)
+      lock.tryLockShared = () => tryLockShared() && this.#took(fiber(), shared, null)
+      lock.unlock = () => (unlock(), this.#let(fiber(), name, null))
+      lock.unlockShared = () => (unlockShared(), this.#let(fiber(), shared, null))
     }
     rw(inode.rwsem, 'inode lock')
     rw(inode.invalidateLock, 'invalidate lock')
     const map: Lock = inode.mapLock
     const { tryLock, unlock } = map
-    map.tryLock = () => tryLock() && this.#took(fiber(), 'map lock', 0)
-    map.unlock = () => (unlock(), this.#let(fiber(), 'map lock', 0))
+    map.tryLock = () => tryLock() && this.#took(fiber(), 'map lock', null)
+    map.unlock = () => (unlock(), this.#let(fiber(), 'map lock', null))
   }
 
-  #took(fiber: number, name: LockName, index: number): true {
+  #took(fiber: number, name: LockName, folio: Raw | null): true {
     if (fiber < 0) return true
     let held = this.#held.get(fiber)
     if (held === undefined) this.#held.set(fiber, (held = []))
+    const shared = folio === null || folio.home !== null
     for (const h of held) {
-      const edge = `${h.name} -> ${name}${h.name === name && name === 'folio lock' ? (h.index < index ? ' (ascending)' : ' (descending)') : ''}`
+      if (!shared || (h.folio !== null && h.folio.home === null)) continue
+      const order = h.folio === null || folio === null ? '' : h.folio.index < folio.index ? ' (ascending)' : ' (descending)'
+      const edge = `${h.name} -> ${name}${order}`
       this.edges.set(edge, (this.edges.get(edge) ?? 0) + 1)
       if (edge.endsWith('(descending)')) {
-        this.found ??= { claim: 'I16', what: `the folio lock of page ${index} is taken while that of page ${h.index} is held` }
+        this.found ??= { claim: 'I16', what: `the folio lock of page ${folio!.index} is taken while that of page ${h.folio!.index} is held` }
       }
     }
-    held.push({ name, index })
+    held.push({ name, folio })
     return true
   }
 
-  #let(fiber: number, name: LockName, index: number): void {
+  #let(fiber: number, name: LockName, folio: Raw | null): void {
     if (fiber < 0) return
     const held = this.#held.get(fiber)
-    const at = held?.findLastIndex((h) => h.name === name && (name !== 'folio lock' || h.index === index)) ?? -1
+    const at = held?.findLastIndex((h) => h.name === name && h.folio === folio) ?? -1
     if (at >= 0) held!.splice(at, 1)
   }
 }

@@ -90,7 +90,7 @@ export class Place {
     const note: Note = (o) => {
       if (this.noting) this.footprint.see(o)
     }
-    this.folios = new NotedFolios(note, (folio, locked) => this.lockOrder.folio(this.fiber, folio.index, locked))
+    this.folios = new NotedFolios(note, (folio, locked) => this.lockOrder.folio(this.fiber, folio, locked))
     this.device = new WorldDevice(ground(config).fork(), note, (bytes, start, len) => memoryHead(this.folios, note, bytes, start, len))
     const mounted = mount(this.device, {
       strategy: watch(strategy), maxFolioOrder: config.folioOrder, limitPages: GROUND_PAGES, poison: true,

@@ -109,6 +109,8 @@ export class Truth {
   #mayPut(r: Record, pos: number): boolean {
     const a = r.action
     if ((a.op === 'store' || a.op === 'dma') && r.ended && r.errno === null) return this.#inRange(a, pos) && pos < r.mostSize
+    // What was not accepted of it stays where the design says that it does not roll back.
+    if (a.op === 'write' && r.ended && !this.rollback && r.n < a.len && (this.#inRange(a, pos) || a.append === true)) return true
     if (!r.ended || r.errno === null) return this.#covers(r, pos)
     if (a.op === 'truncate') return pos >= a.size
     if (ZEROING.includes(a.op) || a.op === 'store' || a.op === 'dma') return this.#inRange(a, pos)
@@ -128,9 +130,8 @@ export class Truth {
       case 'truncate': return pos >= a.size && r.errno === null
       case 'punch': case 'zero': return pos >= a.pos && pos < a.pos + a.len && r.errno === null
       case 'write': {
-        const failed = r.ended && r.errno !== null
-        if (failed && this.rollback) return false
-        const n = r.ended && !failed ? r.n : a.len
+        if (r.ended && r.errno !== null) return false
+        const n = r.ended ? r.n : a.len
         if (a.append === true && !r.ended) return pos >= 0
         return pos >= r.from && pos < r.from + n
       }
