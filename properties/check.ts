@@ -40,6 +40,8 @@ export const PATIENCE = 60
 export interface Ask {
   readonly seed: number
   readonly budget: Budget
+  /** Executions instead of those of the budget. */
+  readonly executions?: number
   /** Only this claim: its judges alone look, and the check ends when it is broken. */
   readonly claim?: string
   /** Without the judges of this claim: what they alone can see stays unseen. */
@@ -54,11 +56,17 @@ export interface Share {
   readonly report: CheckReport
   /** What was found, made small, by claim. */
   readonly shown: Readonly<Record<string, Shown>>
-  /** What did not come back; null: everything did. */
-  readonly hang: string | null
+  /** What ended the share early: a call that did not come back, or a breakdown outside of any run; null: nothing. */
+  readonly ended: Ended | null
   readonly cross: CrossCheck
   /** Processor seconds. */
   readonly seconds: number
+}
+
+/** The end of a share that came early, and the claim that it is put to. */
+export interface Ended {
+  readonly claim: 'I15' | 'port'
+  readonly what: string
 }
 
 /** How far a share is. */
@@ -83,11 +91,11 @@ export const runShare = (strategy: AnyStrategy, ask: Ask, share: number, say: (p
   let program: Program | null = null
   let report: CheckReport | null = null
   const steps = check({
-    strategy: watched, judges: judgesOf(ask), seed: ask.seed, executions: Math.ceil(BUDGETS[ask.budget] / SHARES), share, of: SHARES,
+    strategy: watched, judges: judgesOf(ask), seed: ask.seed, executions: Math.ceil((ask.executions ?? BUDGETS[ask.budget]) / SHARES), share, of: SHARES,
     about: (p) => { program = p }, ...(ask.format && { format: ask.format }), ...(ask.claim && { until: ask.claim }),
   })
   let cross = NO_CROSS
-  let hang: string | null = null
+  let ended: Ended | null = null
   try {
     for (;;) {
       const step = within(patience, () => steps.next())
@@ -98,13 +106,12 @@ export const runShare = (strategy: AnyStrategy, ask: Ask, share: number, say: (p
     }
     if (share === 0 && ask.claim === undefined && !('port' in report.found)) cross = crossed(watched, ask, patience)
   } catch (e) {
-    if (!(e instanceof Overtime)) throw e
-    hang = sayHang(called, program, patience)
+    ended = endedBy(e, called, program, patience)
   }
   report ??= emptyReport(strategy.name, ask.seed)
   const shown = shownOf(report, watched, ask, patience)
   const { user, system } = process.threadCpuUsage(start)
-  return { report, shown, hang, cross, seconds: (user + system) / 1e6 }
+  return { report, shown, ended, cross, seconds: (user + system) / 1e6 }
 }
 
 /** What was found, made small. Of one claim only, if one was asked for. */
@@ -124,10 +131,14 @@ const crossed = (strategy: AnyStrategy, { seed, format, budget }: Ask, patience:
 const emptyReport = (strategy: string, seed: number): CheckReport =>
   ({ strategy, seed, executions: 0, lanes: [], found: {}, evaluations: {}, lockOrder: {}, refused: 0 })
 
-const sayHang = ({ hook }: Called, program: Program | null, seconds: number): string => {
-  const who = hook === null ? 'a call' : `the hook ${hook}`
+/** What was thrown outside of any run is put to the port: the design has left the world in pieces, or taken the check apart. */
+const endedBy = (e: unknown, { hook }: Called, program: Program | null, seconds: number): Ended => {
   const where = program === null ? '' : `, in ${sayProgram(program)}`
-  return `${who} did not return within ${seconds} s: an endless loop${where}`
+  if (!(e instanceof Overtime)) {
+    return { claim: 'port', what: `the check broke down: ${e instanceof Error ? `${e.name}: ${e.message}` : String(e)}${where}` }
+  }
+  const who = hook === null ? 'a call' : `the hook ${hook}`
+  return { claim: 'I15', what: `${who} did not return within ${seconds} s: an endless loop${where}` }
 }
 
 /** One line. */
@@ -184,7 +195,6 @@ const PORT: Row = { id: 'port', family: 'calls', short: 'the contract of the por
 
 /** Claims of the project's list that no judge of a check looks at yet, with what would have to. */
 export const ELSEWHERE: readonly (Pick<Claim, 'id' | 'short'> & { readonly why: string })[] = [
-  { id: 'I27', short: 'quota mirrors the free space', why: 'no program of a check has a quota; properties/quota.test.ts has' },
   { id: 'I28', short: 'a crash shows old, new or zero', why: 'a check loses no power' },
   { id: 'I30', short: 'a stolen page has no other writer', why: 'no program of a check writes from a pipe' },
   { id: 'I31', short: 'a failed COW write harms neither owner', why: 'neither ext2 nor ext4 shares blocks' },
@@ -201,7 +211,7 @@ interface Facts {
   readonly strategy: AnyStrategy
   readonly report: CheckReport
   readonly shown: Readonly<Record<string, Shown>>
-  readonly ended: string | null
+  readonly ended: Ended | null
   readonly kills: readonly Kill[]
   readonly seconds: number
   readonly without?: string
@@ -217,7 +227,7 @@ const verdictOf = (row: Row, f: Facts): Verdict => {
 }
 
 const judged = (row: Row, evaluations: number, f: Facts): readonly [Verdict['status'], string] => {
-  const broken = row.id === 'I15' && f.ended !== null ? f.ended : f.shown[row.id]?.what
+  const broken = row.id === f.ended?.claim ? f.ended.what : f.shown[row.id]?.what
   const declared = row.declared?.(f.strategy) === true
   if (broken !== undefined) return declared ? ['declared', `broken, as the design declares: ${broken}`] : ['fail', broken]
   const vacuous = row.vacuous?.(f.strategy) ?? null
@@ -233,15 +243,15 @@ const judged = (row: Row, evaluations: number, f: Facts): readonly [Verdict['sta
 /** Verdicts and certificate of all shares. */
 export const conclude = (strategy: AnyStrategy, ask: Ask, shares: readonly Share[], kills: readonly Kill[] = KILLS): Checked => {
   const report = mergeReports(shares.map((s) => s.report))
-  const ended = shares.map((s) => s.hang).find((h) => h !== null) ?? null
+  const ended = shares.map((s) => s.ended).find((e) => e !== null) ?? null
   const seconds = shares.reduce((n, s) => n + s.seconds, 0)
   const shown = shownBest(shares)
   const facts: Facts = { strategy, report, shown, ended, kills, seconds, ...(ask.without && { without: ask.without }) }
   const known = ROWS.map((r) => r.id)
   const others = Object.keys(shown).filter((id) => !known.includes(id))
     .map((id): Row => ({ id, family: 'calls', short: 'the check itself' }))
-  const rows = [...ROWS, ...others].filter((r) => ask.claim === undefined || r.id === ask.claim || (r.id === 'port' && 'port' in shown))
-  return { strategy: strategy.name, verdicts: rows.map((r) => verdictOf(r, facts)), certificate: certify(ask, report, shares), ended }
+  const rows = [...ROWS, ...others].filter((r) => ask.claim === undefined || r.id === ask.claim || r.id === ended?.claim || (r.id === 'port' && 'port' in shown))
+  return { strategy: strategy.name, verdicts: rows.map((r) => verdictOf(r, facts)), certificate: certify(ask, report, shares), ended: ended?.what ?? null }
 }
 
 /** Check a design in this thread, share after share. Code that throws or loops is a finding, never an error. */
@@ -250,7 +260,7 @@ export const checkStrategy = (strategy: AnyStrategy, ask: Ask, say?: (p: SharePr
   for (let i = 0; i < SHARES; i++) {
     const share = runShare(strategy, ask, i, say)
     shares.push(share)
-    if (share.hang !== null) break
+    if (share.ended !== null) break
   }
   return conclude(strategy, ask, shares)
 }
