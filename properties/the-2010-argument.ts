@@ -15,7 +15,7 @@ import { CHANGED } from '../src/lab/check/digests.ts'
 import type { Judge } from '../src/lab/check/judge.ts'
 import { claimOf } from '../src/lab/check/outcome.ts'
 import { type Action, type Actions, type Config, type Program, sayAction, sayConfig } from '../src/lab/check/program.ts'
-import { Metered, undoAll, type UndoReport } from '../src/lab/check/undo.ts'
+import { Metered, UNDO_PROGRAMS, undoAll, type UndoReport } from '../src/lab/check/undo.ts'
 import { World } from '../src/lab/check/world.ts'
 import { count, perUnit } from '../src/report/format.ts'
 import { explore } from '../src/sim/explore.ts'
@@ -139,13 +139,12 @@ const costOf = (strategy: AnyStrategy): Ledger => {
   return world.cost
 }
 
-/** Programs of the undo table of the document. */
-const UNDO_PROGRAMS = 60
-
 /** Run everything. Seconds. */
 export const runArgument = (): Results => ({
   cells: Object.fromEntries(INJECTIONS.map((i) => [i.id, Object.fromEntries(strategies.map((s) => [s.name, inject(i, s)]))])),
-  undo: Object.fromEntries(strategies.map((s) => [s.name, undoAll({ strategy: s, judges: JUDGES, seed: 1, programs: UNDO_PROGRAMS })])),
+  undo: Object.fromEntries(
+    strategies.map((s) => [s.name, undoAll({ strategy: s, judges: JUDGES, programs: UNDO_PROGRAMS })]),
+  ),
   cost: Object.fromEntries(strategies.map((s) => [s.name, costOf(s)])),
 })
 

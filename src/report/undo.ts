@@ -33,7 +33,10 @@ export const undoSummary = (reports: readonly UndoReport[]): string => {
     list(names(sites, (s) => s.inUndo), 'none'), count(sum(sites, (s) => s.pairs)), count(sum(sites, (s) => s.lost)),
     list(names(sites, (s) => s.brokenByPairs), '-'),
   ])
-  const head = ['', 'writes\nfailed', 'with\nundo', ...UNDO_VERBS.map((v) => WORDS[v]), 'may fail\nin the undo', 'pairs', 'blocks\nlost', 'claims\nbroken']
+  const head = [
+    '', 'writes\nfailed', 'with\nundo', ...UNDO_VERBS.map((v) => WORDS[v]), 'may fail\nin the undo', 'pairs', 'blocks\nlost',
+    'claims\nbroken',
+  ]
   return rows.length === 0 ? '' : `${title('the cost of undo, per failed write')}${table(head, rows)}`
 }
 
@@ -44,9 +47,13 @@ export const undoSites = ({ strategy, sites }: UndoReport): string => {
   const shown = sites.filter((s) => s.failed > 0 || s.pairs > 0 || Object.keys(s.broken).length > 0)
   const rows: Row[] = shown.map((s) => [
     s.site, s.site === SHORT_COPY ? '-' : count(s.reached), count(s.failed), count(s.undone), ...verbs([s]),
-    list(Object.keys(s.inUndo).sort(), '-'), count(s.lost), list([...Object.keys(s.broken), ...Object.keys(s.brokenByPairs).map((c) => `${c} (pair)`)], '-'),
+    list(Object.keys(s.inUndo).sort(), '-'), count(s.lost),
+    list([...Object.keys(s.broken), ...Object.keys(s.brokenByPairs).map((c) => `${c} (pair)`)], '-'),
   ])
-  const head = ['fault site', 'reached', 'failed', 'with\nundo', ...UNDO_VERBS.map((v) => WORDS[v]), 'may fail\nin the undo', 'blocks\nlost', 'breaks']
+  const head = [
+    'fault site', 'reached', 'failed', 'with\nundo', ...UNDO_VERBS.map((v) => WORDS[v]), 'may fail\nin the undo', 'blocks\nlost',
+    'breaks',
+  ]
   return `${title(`${strategy}: undo by fault site, per failed write`)}${table(head, rows)}`
 }
 
@@ -65,9 +72,9 @@ export const undoScope = (reports: readonly UndoReport[]): string => {
   if (first === undefined) return ''
   const runs = reports.reduce((n, r) => n + r.runs, 0)
   return `${wrap(
-    `${plural(first.programs, 'program')} of one write (seed ${first.seed}), ${plural(runs, 'run')}: each fault site that a write reaches ` +
-    'fails once, and then each site that is reached while putFolio or end is undoing that. Verbs are counted where nothing else had to be ' +
-    `undone; ${SHORT_COPY} is the write that its source cuts short, with no fault. "Blocks lost" belong to nobody after a pair, until ` +
-    'e2fsck finds them. No interleavings, no crashes.',
+    `${plural(first.programs, 'program')} of one write, ${plural(runs, 'run')}: each fault site that a write ` +
+    'reaches fails once, and then each site that is reached while putFolio or end is undoing that. Verbs are counted where ' +
+    `nothing else had to be undone; ${SHORT_COPY} is the write that its source cuts short, with no fault. "Blocks lost" ` +
+    'belong to nobody after a pair, until e2fsck finds them. No interleavings, no crashes.',
   )}\n`
 }

@@ -2,7 +2,7 @@
  * Undo: what a design does to take a write back, site by site, and whether that can fail in turn.
  *
  * "Just decrementing counters on errors increases the chances that our error handling will actually work massively" (Chinner,
- * seed 002): so count it. One write, alone, on the programs of `single`; each fault site that it reaches fails once. What the
+ * seed 002): so count it. One write, alone, on each program; each fault site that it reaches fails once. What the
  * write then undid stands in the Ledger (`*Undone`, blocksPunched, foliosDropped); what may fail while `putFolio` or `end` of
  * the design is running is a site *in the undo*, and each of those fails too, in a second run: a pair. A claim that breaks in
  * a pair and in no single run is what a failing undo loses.
@@ -21,7 +21,7 @@ import { RecordingTape } from '../../sim/tape.ts'
 import { type Counterexample, runOnce } from './check.ts'
 import { single } from './generate.ts'
 import type { Judge } from './judge.ts'
-import type { Program } from './program.ts'
+import type { Action, Actions, Program } from './program.ts'
 import { BadProgram } from './place.ts'
 import { World, type WorldOptions } from './world.ts'
 
@@ -63,7 +63,7 @@ export interface SiteUndo {
 /** The undo of a design. Plain data. */
 export interface UndoReport {
   readonly strategy: string
-  readonly seed: number
+  /** Those that could be set up. */
   readonly programs: number
   readonly runs: number
   readonly sites: readonly SiteUndo[]
@@ -73,9 +73,8 @@ export interface UndoReport {
 export interface UndoOptions {
   readonly strategy: AnyStrategy
   readonly judges: readonly Judge[]
-  readonly seed: number
-  /** Programs of `single`, of which there are some two thousand. */
-  readonly programs: number
+  /** Programs of one write each. */
+  readonly programs: Iterable<Program>
 }
 
 /** The design, and whether one of its hooks that undo is running. */
@@ -235,21 +234,43 @@ class UndoCounter {
   }
 
   report(): UndoReport {
-    const { strategy, seed } = this.#options
+    const { strategy } = this.#options
     const sites = [...this.#sites.values()].sort((a, b) => (a.site < b.site ? -1 : 1))
-    return { strategy: strategy.name, seed, programs: this.programs, runs: this.runs, sites }
+    return { strategy: strategy.name, programs: this.programs, runs: this.runs, sites }
   }
 }
 
 /** Count the undo of a design; yields after each program. */
-export function* undo(options: UndoOptions): Generator<{ readonly programs: number; readonly of: number }, UndoReport> {
+export function* undo(options: UndoOptions): Generator<{ readonly programs: number }, UndoReport> {
   const counter = new UndoCounter(options)
-  for (const program of single(options.seed)) {
-    if (counter.programs >= options.programs) break
+  for (const program of options.programs) {
     counter.program(program)
-    yield { programs: counter.programs, of: options.programs }
+    yield { programs: counter.programs }
   }
   return counter.report()
+}
+
+const write = (pos: number, len: number, readable = len): Action => ({ op: 'write', pos, len, ...(readable < len && { readable }) })
+const sync: Action = { op: 'sync' }
+
+/** The programs of the table: small blocks, large ones, and a disk that is nearly full; five pasts; six writes. */
+export const UNDO_PROGRAMS: readonly Program[] = ([
+  { format: 'ext4', blockSize: 1024, folioOrder: 0 }, { format: 'ext4', blockSize: 4096, folioOrder: 0 },
+  { format: 'ext4', blockSize: 1024, folioOrder: 0, leave: 4 },
+] as const).flatMap((config) => ([
+  [], [write(0, 1000)], [write(0, 8192), sync], [write(0, 1024), write(9216, 1024), sync],
+  [write(0, 3000), sync, { op: 'truncate', size: 9000 }],
+] satisfies Actions[]).flatMap((before) => [
+  write(0, 8192), write(1000, 5000), write(3000, 9000), write(0, 100), write(0, 8192, 2500), write(2048, 6000, 4000),
+].map((action) => ({ config, before, fibers: [[action]] }))))
+
+/** The first `n` programs of one write, in the order that the seed decides. */
+export function* singles(n: number, seed: number): Generator<Program> {
+  let left = n
+  for (const program of single(seed)) {
+    if (left-- <= 0) return
+    yield program
+  }
 }
 
 /** Run `undo` at one go. */
