@@ -8,6 +8,9 @@ import { stripTypeScriptTypes } from 'node:module'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { strategies } from '../src/strategies/index.ts'
+import type { Program } from '../src/lab/check/program.ts'
+import { JUDGES } from './claims/index.ts'
+import { factsOf } from './mutants/facts.ts'
 import { MUTANTS, mutant } from './mutants/index.ts'
 import { runWithMutant } from './mutants/load.ts'
 import { apply, diff, MAX_LINES, type Mutant, patchesOf } from './mutants/mutant.ts'
@@ -126,5 +129,17 @@ describe('triggers', () => {
     expect(missing(['block smaller than page', 'append', 'concurrent', 'mmap store', 'short copy', 'EIO', 'hole'], facts)).toEqual([])
     expect(missing(['reclaim', 'append', 'crash', 'fsync twice', 'large folio', 'ENOSPC'], facts))
       .toEqual(['reclaim', 'crash', 'fsync twice', 'large folio', 'ENOSPC'])
+  })
+
+  test('are found in a counterexample of the checker by making its run again', () => {
+    const write = { op: 'write', pos: 1000, len: 3000, readable: 500 } as const
+    const program: Program = {
+      config: { format: 'ext4', blockSize: 1024, folioOrder: 0 }, before: [{ op: 'write', pos: 0, len: 1000 }],
+      fibers: [[write], [{ op: 'store', pos: 0, len: 512 }]],
+    }
+    const bench = { strategy: strategies.find((x) => x.name === 'reserve-allocate')!, judges: JUDGES }
+    const found = factsOf({ claim: 'I4', program, tape: {} }, bench)
+    expect(missing(['concurrent', 'append', 'short copy', 'mmap store', 'block smaller than page', 'hole', 'delayed'], found)).toEqual([])
+    expect(missing(['EIO', 'reclaim', 'punch', 'source is a mapping of the file'], found)).toHaveLength(4)
   })
 })

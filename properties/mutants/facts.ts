@@ -7,7 +7,7 @@
 import { DELALLOC, HOLE, UNWRITTEN } from '../../src/fs/extent-map.ts'
 import type { Inode } from '../../src/fs/inode.ts'
 import { PAGE } from '../../src/kernel/units.ts'
-import { type Action, type Actions, sayAction } from '../../src/lab/check/program.ts'
+import type { Action, Actions } from '../../src/lab/check/program.ts'
 import { type Bench, type Recorded, rerunIn, worldOf } from '../../src/lab/check/rerun.ts'
 import { DIRTY } from '../../src/pagecache/folio.ts'
 import type { Below, Facts, OpFacts, OpName } from './trigger.ts'
@@ -85,11 +85,7 @@ export const factsOf = (c: Recorded, bench: Bench): Facts => {
   const cut = fibers.flat().filter((a) => a.op === 'write' && a.readable !== undefined && a.readable < a.len).length
   const taken = (ran.tape.short ?? []).filter((d) => d.pick !== 0).length
   return {
-    format: config.format, blockSize: config.blockSize, folioOrder: config.folioOrder, ops, faults: ran.failed,
+    format: config.format, blockSize: config.blockSize, folioOrder: config.folioOrder, ops, faults: [...world.failed],
     errnos: [...errnos, ...full], shortCopies: cut + taken, openFiles: fibers.length, crashed: false,
   }
 }
-
-/** `write 100 bytes at 0; sync | 1: fsync | 2: read ...`: the program on one line. */
-export const sayProgram = ({ program: { before, fibers } }: Pick<Recorded, 'program'>): string =>
-  [before, ...fibers].map((actions) => actions.map(sayAction).join('; ')).join(' | ')

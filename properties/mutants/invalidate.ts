@@ -15,7 +15,7 @@ export const INVALIDATE: readonly Mutant[] = [
   {
     id: 'Z38', title: 'punch drops the cache and frees the blocks without the invalidate lock',
     source: '730633f0b7f9', claim: 'I24', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['concurrent', 'punch', 'read or load'],
+    trigger: ['concurrent', 'punch'],
     patch: [
       { file: 'src/fs/fallocate.ts', find: '  yield* k.acquire(inode.invalidateLock)\n', replace: '' },
       { file: 'src/fs/fallocate.ts', find: '    k.release(inode.invalidateLock)\n', replace: '' },

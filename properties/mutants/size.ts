@@ -37,7 +37,7 @@ export const SIZE: readonly Mutant[] = [
   {
     id: 'Z46', title: 'a request is not cropped at the end of the file',
     source: '6eaf4782eb09', claim: 'I18', strategy: 'reserve-allocate', sequential: true,
-    trigger: ['append', 'writeback'],
+    trigger: ['append'],
     patch: {
       file: WRITEBACK, find: 'const end = Math.min(io.pos + blocks * fs.blockSize, k.size(inode))',
       replace: 'const end = io.pos + blocks * fs.blockSize',
