@@ -10,7 +10,7 @@ import { COPY_STEP } from '../src/fs/verbs.ts'
 import { check, type CheckReport, type LaneReport } from '../src/lab/check/check.ts'
 import { crossCheck } from '../src/lab/check/cross-check.ts'
 import { type Program, sayAction, sayConfig } from '../src/lab/check/program.ts'
-import type { CertifiedLane, Checked, CrossCheck, Verdict } from '../src/lab/check/verdict.ts'
+import type { CertifiedLane, Checked, CrossCheck, Shown, Verdict } from '../src/lab/check/verdict.ts'
 import type { FormatName } from '../src/lab/session.ts'
 import { collisionRisk } from '../src/sim/digest.ts'
 import { ordTape } from '../src/sim/tape.ts'
@@ -20,7 +20,7 @@ import type { Claim } from './claims/claim.ts'
 import { CLAIMS, JUDGES } from './claims/index.ts'
 import { Overtime, within } from './interruptible.ts'
 import { type Kill, KILLS } from './kills.ts'
-import { show, type Shown } from './show.ts'
+import { show } from './show.ts'
 
 /** Executions of a check, both shares. A machine of 2026 does about 700 a second on one core. */
 export const BUDGETS = { smoke: 2_000, ci: 40_000, deep: 1_000_000 } as const
@@ -117,7 +117,7 @@ export const runShare = (strategy: AnyStrategy, ask: Ask, share: number, say: (p
 /** What was found, made small. Of one claim only, if one was asked for. */
 const shownOf = (report: CheckReport, strategy: AnyStrategy, ask: Ask, patience: number): Share['shown'] => {
   const wanted = Object.values(report.found).filter((c) => ask.claim === undefined || c.claim === ask.claim || c.claim === 'port')
-  return Object.fromEntries(wanted.map((c) => [c.claim, show(c, { strategy, judges: JUDGES }, SHRINKING[ask.budget], patience)]))
+  return Object.fromEntries(wanted.map((c) => [c.claim, show(c, strategy, SHRINKING[ask.budget], patience)]))
 }
 
 const crossed = (strategy: AnyStrategy, { seed, format, budget }: Ask, patience: number): CrossCheck => {

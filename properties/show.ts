@@ -1,37 +1,42 @@
 /** Show: a counterexample as a check found it, made small, and as lines for people. */
+import type { AnyStrategy } from '../src/fs/strategy.ts'
 import type { Counterexample } from '../src/lab/check/check.ts'
 import { sayAction, sayConfig } from '../src/lab/check/program.ts'
-import type { Bench } from '../src/lab/check/rerun.ts'
 import { shrink } from '../src/lab/check/shrink.ts'
+import { timelineOf } from '../src/lab/check/timeline.ts'
 import type { Shown } from '../src/lab/check/verdict.ts'
-import type { Decision } from '../src/sim/tape.ts'
+import { counterexampleLines } from '../src/report/timeline.ts'
+import { CLAIMS, JUDGES } from './claims/index.ts'
 import { within } from './interruptible.ts'
 
-export type { Shown }
+/** What a claim says. Outcomes that are no claim say so themselves. */
+export const sentenceOf = (claim: string): string =>
+  CLAIMS.find((c) => c.id === claim)?.sentence ??
+  (claim === 'port' ? 'A hook keeps the contract of the strategy port, and nothing throws.' : 'The same choices lead to the same state.')
 
-const sayDecisions = (kind: string, decisions: readonly Decision[]): readonly string[] =>
-  decisions.flatMap((d, i) => (d.pick === 0 ? [] : [`${kind} ${i}: ${d.label}, course ${d.pick} of ${d.n}`]))
-
-/** A counterexample as it was found: the program, and the decisions that were not the simplest. */
-export const plainCounterexample = ({ program, tape }: Counterexample): readonly string[] => [
-  sayConfig(program.config),
-  ...program.before.map((a) => `before   ${sayAction(a)}`),
-  ...program.fibers.flatMap((f, i) => f.map((a) => `fiber ${i + 1}  ${sayAction(a)}`)),
-  ...Object.entries(tape).flatMap(([kind, decisions]) => sayDecisions(kind, decisions)),
+/** A program, one line an action: for what cannot be run again. */
+const plainLines = ({ program: { config, before, fibers } }: Counterexample): readonly string[] => [
+  sayConfig(config), ...before.map((a) => `before   ${sayAction(a)}`), ...fibers.flatMap((f, i) => f.map((a) => `fiber ${i + 1}  ${sayAction(a)}`)),
 ]
 
-/** The counterexample, made smaller within so many executions and seconds; as it was found if that fails. */
-export const show = (c: Counterexample, bench: Bench, executions: number, seconds: number): Shown => {
-  const small = smaller(c, bench, executions, seconds)
-  const shown = small === null ? { ...c, preemptions: 0 } : { ...c, ...small }
-  return { claim: c.claim, what: shown.what, program: shown.program, tape: shown.tape, preemptions: shown.preemptions, lines: plainCounterexample(shown) }
+/**
+ * The counterexample, made smaller within so many executions and seconds, as a timeline. What loops, and what breaks down before
+ * the fibers begin, cannot be made again: it stays as it was found.
+ */
+export const show = (c: Counterexample, strategy: AnyStrategy, executions: number, seconds: number): Shown => {
+  try {
+    return within(seconds, () => smaller(c, strategy, executions)) ?? { ...c, preemptions: 0, lines: plainLines(c) }
+  } catch {
+    return { ...c, preemptions: 0, lines: plainLines(c) }
+  }
 }
 
-const smaller = (c: Counterexample, bench: Bench, executions: number, seconds: number): ReturnType<typeof shrink> => {
-  try {
-    return within(seconds, () => shrink(c, { ...bench, executions }))
-  } catch {
-    // What loops, and what breaks down before the fibers begin, cannot be made again: it stays as it was found.
-    return null
-  }
+const smaller = (c: Counterexample, strategy: AnyStrategy, executions: number): Shown | null => {
+  const bench = { strategy, judges: JUDGES }
+  const small = shrink(c, { ...bench, executions })
+  if (small === null) return null
+  const { claim, what, program, tape, preemptions } = small
+  const lines = counterexampleLines({ claim, expected: sentenceOf(claim), strategy: strategy.name, program }, timelineOf(small, bench), '')
+  // The command that shows it again is the caller's: the last line.
+  return { claim, what, program, tape, preemptions, lines: lines.slice(0, -1) }
 }

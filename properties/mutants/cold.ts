@@ -88,6 +88,6 @@ const minimal = (
   report: CheckReport | null, claim: string, strategy: string, program: Program | null, patience: number,
 ): Shown | null => {
   const found = report?.found[claim]
-  if (found !== undefined) return show(found, { strategy: named(strategy), judges: JUDGES }, SHRINKING, patience)
+  if (found !== undefined) return show(found, named(strategy), SHRINKING, patience)
   return program === null ? null : { claim, what: 'a call did not return: an endless loop', program, tape: {}, preemptions: 0, lines: [] }
 }

@@ -43,9 +43,10 @@ const reasons = (verdicts: readonly Verdict[]): string => {
 
 /** One broken claim; `replay` is the command that shows it again. */
 export const failure = (v: Verdict, replay: string): string => [
-  wrap(`${sign(v.status)} ${v.claim} ${v.short}: ${v.reason}`, 4),
-  ...(v.counterexample?.lines ?? []).map((line) => wrap(`    ${line}`, 8)),
-  `    replay: ${replay}\n`,
+  v.counterexample === undefined ? wrap(`${sign(v.status)} ${v.claim} ${v.short}: ${v.reason}`, 4)
+    : `${sign(v.status)} ${paint('bold', `${v.claim} ${v.short}`)}`,
+  ...(v.counterexample?.lines ?? []),
+  `  replay: ${replay}\n`,
 ].join('\n')
 
 // --- certificate -------------------------------------------------------------------------------------------------------
