@@ -66,6 +66,11 @@ export class Mapping {
     this.#extentCount = 0
   }
 
+  /** No look-up has answered for any block. */
+  get isEmpty(): boolean {
+    return this.#extentCount === 0
+  }
+
   /** The extent that answers for a block, or null: the mapping does not reach there. */
   at(lblk: number): Readonly<Extent> | null {
     for (let i = this.#extentCount - 1; i >= 0; i--) {

@@ -110,15 +110,15 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
   let placed = false
   try {
     const end = yield* getBatch(k, s, w, m, open, from) as Kernel<number>
-    if (m.cookie !== k.cookie(w.inode)) {
-      k.ledger.restarts++
-      turn.stopped = true
-      return 0
-    }
+    if (m.cookie !== k.cookie(w.inode)) return restart(k, turn)
     for (let i = 0, at = from; i < batch.length; i++) {
       const f = batch[i]!
       const n = Math.min(end, f.pos + f.size) - at
-      if (!k.edgesReady(f, at - f.pos, n)) yield* k.edges(w, m, f, at - f.pos, n) as Kernel<void>
+      if (!k.edgesReady(f, at - f.pos, n)) {
+        // `mapped` said so by a folio that was reclaimed since: nobody looked anything up, so ask again.
+        if (!open && m.isEmpty) return restart(k, turn)
+        yield* k.edges(w, m, f, at - f.pos, n) as Kernel<void>
+      }
       at += n
     }
     accepted = yield* copyBatch(k, s, w, from, end, turn)
@@ -144,6 +144,13 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
       at = f.pos + f.size
     }
   }
+}
+
+/** The mapping is not true any more: it ends here, and what is left is asked for again. @returns bytes accepted: none */
+const restart = (k: Verbs, turn: Turn): 0 => {
+  k.ledger.restarts++
+  turn.stopped = true
+  return 0
 }
 
 /** Get and lock the folios of the batch. A failure after the first one shortens the mapping. @returns end of the batch */
