@@ -5,7 +5,6 @@
  * Results on stdout, everything else on stderr, machine output only to the file of --json. Exit 0 pass, 1 a property failed,
  * 2 usage, 3 infrastructure; errors are one line that names the place and says what to do.
  */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { checkCommand } from './check.ts'
 import { compareCommand } from './compare.ts'
@@ -14,7 +13,9 @@ import { EXIT, explain } from './errors.ts'
 import { importCommand } from './import.ts'
 import { listCommand } from './list.ts'
 import { mkfsCommand } from './mkfs.ts'
+import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
+import { toolVersion } from './version.ts'
 
 const EXAMPLES = `
 Start here:
@@ -26,26 +27,14 @@ Start here:
 Exit: 0 pass, 1 a property failed, 2 usage, 3 this machine or an image stands in the way.
 `
 
-/** The package's own file: two folders up in the sources, three in what is installed. */
-const version = (): string => {
-  for (const up of ['../../package.json', '../../../package.json']) {
-    try {
-      return (JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string }).version
-    } catch {
-      continue
-    }
-  }
-  return 'unknown'
-}
-
 const program = new Command('perform-write')
   .description('Design, check and compare file system write paths before you write kernel C.')
-  .version(version(), '-V, --version')
+  .version(toolVersion(), '-V, --version')
   .addHelpText('after', EXAMPLES)
   .showHelpAfterError('(add --help for the options and examples)')
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'perform-write: ')) })
 
-const commands = [listCommand(), compareCommand(), checkCommand(), runCommand(), mkfsCommand(), importCommand(), conformCommand()]
+const commands = [listCommand(), compareCommand(), checkCommand(), replayCommand(), runCommand(), mkfsCommand(), importCommand(), conformCommand()]
 for (const command of commands) {
   command.copyInheritedSettings(program)
   program.addCommand(command)

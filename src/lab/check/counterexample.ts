@@ -179,7 +179,7 @@ const designOf = (v: unknown): Design => {
   const [name, file, hash] = [textOf(d['name'], 'strategy.name'), textOf(d['file'], 'strategy.file'), hashOf(d['hash'], 'strategy.hash')]
   if (d['mutant'] === undefined) return { name, file, hash }
   const m = fieldsOf(d['mutant'], 'strategy.mutant')
-  const id = textOf(m['id'], 'strategy.mutant.id', /^Z\d\d$/, 'a number such as Z55')
+  const id = textOf(m['id'], 'strategy.mutant.id', /^Z\d\d[a-z]?$/, 'a number such as Z55')
   return { name, file, hash, mutant: { id, hash: hashOf(m['hash'], 'strategy.mutant.hash') } }
 }
 

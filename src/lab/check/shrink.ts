@@ -70,7 +70,7 @@ export const weigh = (program: Program, preemptions: number, tape: TapeData): re
 const weighProgram = ({ config, before, fibers }: Program): readonly number[] => [
   fibers.length, fibers.reduce((n, f) => n + f.length, 0) + before.length,
   [...before, ...fibers.flat()].reduce((n, a) => n + flagsOf(a).length, 0),
-  (config.leave === undefined ? 0 : 1) + (config.quota === undefined ? 0 : 1), config.folioOrder, 4096 - config.blockSize,
+  (config.leave === undefined ? 0 : 1) + (config.quota === undefined ? 0 : 1), config.format === 'ext4' ? 0 : 1, config.folioOrder, 4096 - config.blockSize,
 ]
 
 const FLAGS = ['append', 'absent', 'self', 'nowait', 'direct', 'sync', 'readable', 'keep'] as const
@@ -230,6 +230,7 @@ class Shrinker {
     }
     change(({ leave: _, ...c }) => c)
     change(({ quota: _, ...c }) => c)
+    change((c) => ({ ...c, format: 'ext4' }))
     for (const folioOrder of [0, 1]) change((c) => (c.folioOrder > folioOrder ? { ...c, folioOrder } : c))
     for (const blockSize of [4096, 2048] as const) change((c) => (c.blockSize < blockSize ? { ...c, blockSize } : c))
   }
