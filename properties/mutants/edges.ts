@@ -16,8 +16,8 @@ export const EDGES: readonly Mutant[] = [
         replace: '  const again = w.turns > 0 && took.length > 0 && m.written === 0 && m.len === w.len - w.done\n  took.length = 0\n',
       },
       {
-        file: PIPELINE, find: 'if (!k.edgesReady(f, at - f.pos, n)) yield*',
-        replace: 'if (!again && !k.edgesReady(f, at - f.pos, n)) yield*',
+        file: PIPELINE, find: 'if (!k.edgesReady(f, at - f.pos, n)) {',
+        replace: 'if (!again && !k.edgesReady(f, at - f.pos, n)) {',
       },
     ],
   },
@@ -33,7 +33,7 @@ export const EDGES: readonly Mutant[] = [
     id: 'Z19', title: 'a mapping is used after the lock was dropped, and not asked again',
     source: '304a68b9c63b, d7b64041164c', claim: 'I8', strategy: 'reserve-allocate', sequential: false,
     trigger: ['concurrent', 'writeback', 'reclaim', 'partial block'],
-    patch: { file: PIPELINE, find: 'if (m.cookie !== k.cookie(w.inode)) {', replace: 'if (m.cookie < 0) {' },
+    patch: { file: PIPELINE, find: 'if (m.cookie !== k.cookie(w.inode)) return', replace: 'if (m.cookie < 0) return' },
   },
   {
     id: 'Z27', title: 'in a folio whose read had failed, what is written is not marked uptodate',
