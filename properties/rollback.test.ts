@@ -17,12 +17,13 @@
  */
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { afterAll, describe, expect, test } from 'vitest'
+import type { AnyStrategy } from '../src/fs/strategy.ts'
 import { IovIter } from '../src/iov/iov-iter.ts'
 import { UserMemory } from '../src/iov/user-memory.ts'
 import type { Operation } from '../src/lab/workload/operation.ts'
 import { payload } from '../src/lab/workload/payload.ts'
 import { FaultPlan, type Plan } from '../src/sim/fault-plan.ts'
-import { strategies } from '../src/strategies/index.ts'
+import { dispute, strategies } from '../src/strategies/index.ts'
 import { imageOf } from './checks.ts'
 import type { Step } from './arbitraries/steps.ts'
 import { DEEPER } from './judged.ts'
@@ -82,8 +83,12 @@ const SCENES: readonly Scene[] = [
   },
 ]
 
-const FORMATS = [
+/** Many blocks a page, and many blocks a folio: where each design is played. */
+const SMALL_BLOCKS = [
   { format: 'ext2', blockSize: 1024, maxFolioOrder: 0 }, { format: 'ext4', blockSize: 1024, maxFolioOrder: 2 },
+] as const
+/** The five of the dispute besides, for the others share their verbs, `settle` and `giveBack`. */
+const LARGE_BLOCKS = [
   { format: 'ext4', blockSize: 4096, maxFolioOrder: 2 }, { format: 'ext2', blockSize: 2048, maxFolioOrder: 9 },
 ] as const
 
@@ -200,7 +205,9 @@ const named = (what: string, run: () => readonly string[]): readonly string[] =>
   }
 }
 
-const SETTINGS = FORMATS.flatMap((format) => strategies.map((s): Setting => ({ strategy: s.name, ...format })))
+const on = (designs: readonly AnyStrategy[], grounds: readonly Omit<Setting, 'strategy'>[]): readonly Setting[] =>
+  grounds.flatMap((ground) => designs.map((s) => ({ strategy: s.name, ...ground })))
+const SETTINGS = [...on(strategies, SMALL_BLOCKS), ...on(dispute, LARGE_BLOCKS)]
 
 describe.each(SETTINGS)('$strategy on $format, blocks of $blockSize, folios up to order $maxFolioOrder', (setting) => {
   test.each(SCENES)('$name: every fault', (scene) => {
