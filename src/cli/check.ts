@@ -4,20 +4,26 @@
  * Two threads, one for each share of the check; the same design, seed and budget find the same things on any machine. A design
  * that throws, loops or yields nonsense is a finding with the name of its hook.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { Command, Option } from 'commander'
 import { type Ask, type Budget, BUDGETS, conclude, ELSEWHERE, PATIENCE, ROWS, SHARES } from '../../properties/check.ts'
+import { sentenceOf } from '../../properties/show.ts'
 import type { AnyStrategy } from '../fs/strategy.ts'
+import { printCounterexample } from '../lab/check/counterexample.ts'
 import type { Checked } from '../lab/check/verdict.ts'
 import { certificateText, failure, verdictLine, verdictTable } from '../report/verdicts.ts'
 import { count } from '../report/format.ts'
 import { wrap } from '../report/table.ts'
 import type { Done } from './check-task.ts'
 import type { Order } from './check-worker.ts'
+import { designOf } from './counterexamples.ts'
 import { EXIT, InfrastructureError, UsageError } from './errors.ts'
 import { formatNamed, parseWhole, writeJson } from './options.ts'
 import { Progress } from './progress.ts'
+import { toolVersion } from './version.ts'
 
 interface Options {
   readonly claim?: string
@@ -25,6 +31,7 @@ interface Options {
   readonly seed: number
   readonly budget: Budget
   readonly json?: string
+  readonly save?: string
   readonly patience: number
 }
 
@@ -48,6 +55,7 @@ export const checkCommand = (): Command =>
     .option('--seed <n>', 'decides the order of the programs', parseWhole, 1)
     .addOption(new Option('--budget <name>', 'how many executions').choices(Object.keys(BUDGETS)).default('ci'))
     .option('--json <file>', 'also write the result to a file')
+    .option('--save <folder>', 'also write each counterexample to a file of its own, for perform-write replay')
     .option('--patience <seconds>', 'how long one program may take before it counts as an endless loop', parseWhole, PATIENCE)
     .addHelpText('after', EXAMPLES)
     .action(async (design: string, options: Options) => {
@@ -60,6 +68,7 @@ interface MutantEntry {
   readonly strategy: string
   readonly claim: string
   readonly title: string
+  readonly patch: unknown
 }
 
 /** The mutant that an argument names, or null. @throws UsageError if there is no such mutant here */
@@ -99,6 +108,7 @@ const checkDesign = async (argument: string, o: Options): Promise<number> => {
   }))).finally(() => progress.done())
   const { design } = done[0]!
   const checked = conclude(design as AnyStrategy, ask, done.map((d) => d.share))
+  if (o.save !== undefined) save(o.save, argument, mutant, checked, ask)
   print(argument, mutant, checked, ask, o)
   if (o.json !== undefined) writeJson(o.json, jsonOf(checked, ask, mutant))
   return checked.verdicts.some((v) => v.status === 'fail') || checked.certificate.cross.differences.length > 0 ? EXIT.failed : EXIT.pass
@@ -114,11 +124,28 @@ const print = (argument: string, mutant: MutantEntry | null, checked: Checked, a
   out(`${certificateText(checked, ask.budget)}\n${verdictLine(checked)}`)
 }
 
-/** The command that finds it again. */
-const replayOf = (argument: string, claim: string, o: Options): string => [
+/** The command that shows it again, from its file or by looking for it. */
+const replayOf = (argument: string, claim: string, o: Options): string => o.save !== undefined ? `perform-write replay ${fileOf(o.save, claim)}` : [
   `perform-write check ${argument} --claim ${claim}`, o.fs === undefined ? '' : ` --fs ${o.fs}`, o.seed === 1 ? '' : ` --seed ${o.seed}`,
   o.budget === 'ci' ? '' : ` --budget ${o.budget}`,
 ].join('')
+
+const fileOf = (folder: string, claim: string): string => join(folder, `${claim}.json`)
+
+/** One file for each counterexample. */
+const save = (folder: string, argument: string, mutant: MutantEntry | null, checked: Checked, ask: Ask): void => {
+  mkdirSync(folder, { recursive: true })
+  const change = mutant === null ? undefined : { id: mutant.id, change: JSON.stringify(mutant.patch) }
+  const strategy = designOf(mutant?.strategy ?? argument, { name: checked.strategy } as AnyStrategy, change)
+  for (const { claim, counterexample: c } of checked.verdicts) {
+    if (c === undefined) continue
+    const { what: actual, program, tape, lines } = c
+    writeFileSync(fileOf(folder, claim), printCounterexample({
+      claim, expected: sentenceOf(claim), actual, strategy, program, tape, seed: ask.seed, version: toolVersion(), node: process.version,
+      timeline: lines.map((line) => stripVTControlCharacters(line)),
+    }))
+  }
+}
 
 const jsonOf = ({ strategy, verdicts, certificate, ended }: Checked, ask: Ask, mutant: MutantEntry | null) => ({
   command: 'check', strategy, mutant: mutant?.id ?? null, seed: ask.seed, budget: ask.budget, verdicts, certificate, ended,

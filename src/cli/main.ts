@@ -11,6 +11,7 @@ import { compareCommand } from './compare.ts'
 import { conformCommand } from './conform.ts'
 import { EXIT, explain } from './errors.ts'
 import { importCommand } from './import.ts'
+import { initCommand } from './init.ts'
 import { listCommand } from './list.ts'
 import { mkfsCommand } from './mkfs.ts'
 import { replayCommand } from './replay.ts'
@@ -23,6 +24,8 @@ Start here:
   perform-write compare all                    all designs that there are, within some minutes
   perform-write list                           what there is to compare
   perform-write compare reserve-allocate ./mine.ts   your own design against one of them
+  perform-write check ./mine.ts --budget smoke       every schedule and fault of small programs, in five seconds
+  perform-write init strategy my-design        a folder to begin a design in
 
 Exit: 0 pass, 1 a property failed, 2 usage, 3 this machine or an image stands in the way.
 `
@@ -34,7 +37,7 @@ const program = new Command('perform-write')
   .showHelpAfterError('(add --help for the options and examples)')
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'perform-write: ')) })
 
-const commands = [listCommand(), compareCommand(), checkCommand(), replayCommand(), runCommand(), mkfsCommand(), importCommand(), conformCommand()]
+const commands = [listCommand(), compareCommand(), checkCommand(), replayCommand(), runCommand(), mkfsCommand(), importCommand(), conformCommand(), initCommand()]
 for (const command of commands) {
   command.copyInheritedSettings(program)
   program.addCommand(command)

@@ -53,8 +53,11 @@ export const INDETERMINATE: readonly string[] = [
   'process', 'crypto', 'fetch', 'WeakRef', 'FinalizationRegistry', 'Worker', 'Atomics',
 ]
 
-/** Folders outside src that the package brings along, because cli uses them. */
-export const SHIPPED: readonly string[] = ['properties/models/']
+/** Folders and files outside src that the package brings along: cli uses them, and they are perform-write/suite. */
+export const SHIPPED: readonly string[] = [
+  'properties/models/', 'properties/claims/', 'properties/suite.ts', 'properties/check.ts', 'properties/show.ts',
+  'properties/calling.ts', 'properties/interruptible.ts', 'properties/kills.ts',
+]
 
 /** Folders and files on the path of a page: no chaining of fp-ts there (300-560 ns a step). */
 export const HOT: readonly string[] = ['src/pagecache/', 'src/strategies/', 'src/fs/perform-write.ts']
