@@ -77,6 +77,9 @@ const resultOf = (r: Record): string =>
 
 const sayFired = ({ kind, label }: Fired): string => (kind === 'fault' ? `${label} fails` : `the copy is cut short: ${label}`)
 
+/** What a row begins with that goes on with a call. */
+const GOES_ON = '... '
+
 /** Collects rows while the machine runs. */
 class RowWriter {
   readonly rows: TimelineRow[] = []
@@ -90,7 +93,6 @@ class RowWriter {
   /** What each fiber has been seen to do: calls begun, and calls ended. */
   readonly #begun: number[] = []
   readonly #ended: number[] = []
-  #machine: Machine | null = null
 
   constructor(world: World) {
     this.#world = world
@@ -98,7 +100,6 @@ class RowWriter {
 
   /** A step was made. */
   stepped(m: Machine, fired: readonly Fired[]): void {
-    this.#machine = m
     const fiber = m.current
     if (fiber !== this.#fiber) this.#switch(m, m.preemptions > this.#preemptions)
     this.#preemptions = m.preemptions
@@ -117,8 +118,13 @@ class RowWriter {
 
   /** The machine has stopped. */
   end(m: Machine): void {
-    if (this.#fiber >= 0 && !this.#isDevice && this.#isUnderWay) this.#text += m.isEnded(this.#fiber) ? '' : ` ... then "${m.label(this.#fiber)}"`
+    if (this.#fiber >= 0 && !this.#isDevice && this.#isUnderWay && !m.isEnded(this.#fiber)) this.#stop(`then "${m.label(this.#fiber)}"`)
     this.#flush(m.steps)
+  }
+
+  /** The call is not over: what comes next in it. */
+  #stop(next: string): void {
+    this.#text = `${this.#text === GOES_ON ? '' : this.#text.trimEnd()} ... ${next}`
   }
 
   get #isDevice(): boolean {
@@ -132,11 +138,11 @@ class RowWriter {
   #switch(m: Machine, preempted: boolean): void {
     if (this.#fiber >= 0 && !this.#isDevice && this.#isUnderWay) {
       const label = m.label(this.#fiber)
-      this.#text += preempted ? ` ... switch before "${label}"` : ` ... waits for "${label}"`
+      this.#stop(preempted ? `switch before "${label}"` : `waits for "${label}"`)
     }
     this.#flush(m.steps - 1)
     this.#fiber = m.current
-    this.#text = this.#isUnderWay ? '... ' : ''
+    this.#text = this.#isUnderWay ? GOES_ON : ''
   }
 
   #flush(to: number): void {
@@ -145,11 +151,10 @@ class RowWriter {
     const text = this.#isDevice ? (n === 1 ? 'a bio is done' : `${n} bios are done`) : this.#text.trim()
     const steps = runLengths(this.#labels)
     // A step between two calls says nothing of its own.
-    if (text !== '' && text !== '...') this.rows.push({ from: this.#from + 1, to, fiber: this.#fiber, text, steps })
+    if (text !== '' && text !== GOES_ON.trim()) this.rows.push({ from: this.#from + 1, to, fiber: this.#fiber, text, steps })
     this.#from = to
     this.#labels = []
-    this.#text = ''
-    if (this.#machine !== null && this.#isUnderWay) this.#text = '... '
+    this.#text = this.#isUnderWay ? GOES_ON : ''
   }
 }
 
