@@ -104,7 +104,7 @@ const lookAtRest = (look: Look): Found | null => {
 
 /** The judge of one claim of this family. */
 const judge = (claim: string): Claim['judges'] => [{
-  on: CHANGED.folio | CHANGED.size | CHANGED.history,
+  on: CHANGED.folio | CHANGED.bytes | CHANGED.size | CHANGED.history,
   step: (look) => {
     const w = wrongNow(look)
     return w !== null && w.claim === claim ? w.what : null
@@ -153,7 +153,7 @@ export const CONTENTS: readonly Claim[] = [
     id: 'I9', family: 'contents', short: 'clean and uptodate = the disk', forced: true,
     sentence: 'What is clean, uptodate and not under writeback equals the disk, or its error is recorded in the address space.',
     source: '3b136499e906; e9c3a8e820ed',
-    judges: [...judge('I9'), { on: CHANGED.folio | CHANGED.disk | CHANGED.map | CHANGED.lock, step: cleanEqualsDisk }],
+    judges: [...judge('I9'), { on: CHANGED.folio | CHANGED.bytes | CHANGED.disk | CHANGED.map | CHANGED.lock, step: cleanEqualsDisk }],
   },
   {
     id: 'I10', family: 'contents', short: 'no stale or raw byte is readable', forced: true,

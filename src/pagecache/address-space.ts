@@ -48,6 +48,8 @@ export class AddressSpace {
   #height = 0
   #leaf: Node | null = null
   #leafNumber = -1
+  /** Counts insertions, removals and replacements. */
+  #changes = 0
 
   constructor(ino: number, totals: CacheTotals) {
     this.ino = ino
@@ -84,6 +86,7 @@ export class AddressSpace {
 
   /** Add a folio; its slots must be free (a bug otherwise). */
   insert(f: Folio): void {
+    this.#changes++
     if (this.#height === 0 && (f.index > 0 || f.order > 0 || this.#only !== null)) this.#plant()
     if (this.#height === 0) this.#only = f
     else for (let i = f.index; i < f.index + f.pages; i++) {
@@ -135,6 +138,7 @@ export class AddressSpace {
 
   /** Take a folio out. It keeps its bytes and bits; `home` becomes null. */
   remove(f: Folio): void {
+    this.#changes++
     this.markClean(f)
     if (this.#height === 0) this.#only = null
     else for (let i = f.index; i < f.index + f.pages; i++) this.#clear(i)
@@ -164,6 +168,7 @@ export class AddressSpace {
   /** Put `fresh` in the very slots of `old` at once: no reader finds a gap. Both have the same index and order. */
   replace(old: Folio, fresh: Folio): void {
     if (old.order !== fresh.order || old.index !== fresh.index) throw new Error(`replace of unequal folios at page ${old.index}`)
+    this.#changes++
     this.markClean(old)
     if (this.#height === 0) this.#only = fresh
     else for (let i = old.index; i < old.index + old.pages; i++) this.#leafOf(i)!.slots[i & (FAN - 1)] = fresh
@@ -195,7 +200,7 @@ export class AddressSpace {
     const { folios, pages, writablePtes } = this
     const dirty = this.dirty.slice()
     const errors = this.errors.checkpoint()
-    const [only, root, height] = [this.#only, this.#root, this.#height]
+    const [only, root, height, changes] = [this.#only, this.#root, this.#height, this.#changes]
     const nodes: { n: Node; slots: Node['slots']; count: number }[] = []
     const save = (n: Node, level: number): void => {
       nodes.push({ n, slots: n.slots.slice(), count: n.count })
@@ -209,6 +214,8 @@ export class AddressSpace {
       this.dirty.length = 0
       for (const f of dirty) this.dirty.push(f)
       errors()
+      if (this.#changes === changes) return
+      this.#changes = changes
       this.#only = only
       this.#root = root
       this.#height = height

@@ -11,7 +11,7 @@ import { bitsOf, lockOf, memoryOf, MOST_FOLIOS, OBJECT, OBJECTS, type Raw, SLOTS
 import type { World } from './world.ts'
 
 /** What changed in a step, as bits: what a judge asks to be called for. */
-export const CHANGED = { space: 1, map: 2, folio: 4, size: 8, disk: 16, format: 32, history: 64, cache: 128, lock: 256, errors: 512 } as const
+export const CHANGED = { space: 1, map: 2, folio: 4, size: 8, disk: 16, format: 32, history: 64, cache: 128, lock: 256, errors: 512, bytes: 1024 } as const
 
 /** The digests of one world. */
 export class Digests {
@@ -148,5 +148,5 @@ for (let i = OBJECT.slot; i < OBJECT.ended; i++) KINDS[i] = CHANGED.cache
 for (let n = 0; n < MOST_FOLIOS; n++) {
   KINDS[lockOf(n)] = CHANGED.lock
   KINDS[bitsOf(n)] = CHANGED.folio
-  KINDS[memoryOf(n)] = CHANGED.folio
+  KINDS[memoryOf(n)] = CHANGED.bytes
 }

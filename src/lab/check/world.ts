@@ -45,8 +45,9 @@ export class World implements System {
   readonly history: History
   readonly truth: Truth
   readonly digests: Digests
-  /** Claims looked at, and how often. */
-  readonly evaluations = new Map<string, number>()
+  /** Open files of the fibers. */
+  readonly files: readonly { readonly file: OpenFile }[]
+  readonly #counts: Int32Array
   /** `a -> b`: lock b was taken while a was held; how often. */
   readonly lockEdges = new Map<string, number>()
   /** Steps of this run. */
@@ -71,6 +72,8 @@ export class World implements System {
     this.history = new History(program)
     this.truth = new Truth(program, this.history, this.place.past, options.strategy.claims.rollback)
     this.#sources = this.history.records.map((r) => this.place.actors[r.fiber]!.sourceOf(r.action, r.tag))
+    this.files = this.place.actors.slice(0, program.fibers.length).flatMap((a) => a.files)
+    this.#counts = new Int32Array(options.judges.length)
     this.digests = new Digests(this)
     this.#look = new Look(this)
     this.digests.first()
@@ -101,10 +104,6 @@ export class World implements System {
     return this.place.relay.failed
   }
 
-  /** Open files of the fibers. */
-  get files(): readonly { readonly file: OpenFile }[] {
-    return this.place.actors.flatMap((a) => a.files)
-  }
 
   /** fsync of each fiber's file, twice, at rest: how often it said EIO during the run, and what it says now. */
   fsyncEach(): { fiber: number; during: number; first: Errno | null; second: Errno | null }[] {
@@ -196,17 +195,22 @@ export class World implements System {
   }
 
   #judgeStep(fiber: number, changed: number): Violation | null {
-    for (const judge of this.#options.judges) {
-      if (judge.step === undefined || (judge.on & changed) === 0) continue
-      this.#count(judge.claim)
+    const { judges } = this.#options
+    for (let i = 0; i < judges.length; i++) {
+      const judge = judges[i]!
+      if ((judge.on & changed) === 0 || judge.step === undefined) continue
+      this.#counts[i]!++
       const what = judge.step(this.#look, fiber)
       if (what !== null) return { claim: judge.claim, what }
     }
     return null
   }
 
-  #count(claim: string): void {
-    this.evaluations.set(claim, (this.evaluations.get(claim) ?? 0) + 1)
+  /** How often each claim was looked at. */
+  get evaluations(): ReadonlyMap<string, number> {
+    const all = new Map<string, number>()
+    this.#options.judges.forEach(({ claim }, i) => all.set(claim, (all.get(claim) ?? 0) + this.#counts[i]!))
+    return all
   }
 
   ended(): readonly Violation[] {
@@ -234,9 +238,9 @@ export class World implements System {
         if (e instanceof BadRest) return [...found, { claim: e.claim, what: e.message }]
         throw e
       }
-      for (const judge of this.#options.judges) {
+      for (const [i, judge] of this.#options.judges.entries()) {
         if (judge.rest === undefined || !(judge.when ?? ['rest']).includes(when)) continue
-        this.#count(judge.claim)
+        this.#counts[i]!++
         for (const what of judge.rest(this.#look)) found.push({ claim: judge.claim, what })
       }
       if (found.length > 0) return found
