@@ -13,9 +13,12 @@ import { EXIT, explain } from './errors.ts'
 import { importCommand } from './import.ts'
 import { initCommand } from './init.ts'
 import { listCommand } from './list.ts'
+import { locksCommand } from './locks.ts'
 import { mkfsCommand } from './mkfs.ts'
 import { replayCommand } from './replay.ts'
 import { runCommand } from './run.ts'
+import { undoCommand } from './undo.ts'
+import { witnessCommand } from './witness.ts'
 import { toolVersion } from './version.ts'
 
 const EXAMPLES = `
@@ -37,7 +40,10 @@ const program = new Command('perform-write')
   .showHelpAfterError('(add --help for the options and examples)')
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'perform-write: ')) })
 
-const commands = [listCommand(), compareCommand(), checkCommand(), replayCommand(), runCommand(), mkfsCommand(), importCommand(), conformCommand(), initCommand()]
+const commands = [
+  listCommand(), compareCommand(), checkCommand(), replayCommand(), runCommand(), mkfsCommand(), importCommand(),
+  conformCommand(), initCommand(), undoCommand(), locksCommand(), witnessCommand(),
+]
 for (const command of commands) {
   command.copyInheritedSettings(program)
   program.addCommand(command)
