@@ -388,8 +388,23 @@ describe('a mapping that went stale', () => {
   })
 
   test('for ever is a livelock, and a bug that throws', () => {
-    expect(() => write(disturbed(Infinity, reserveAllocate, PatientVerbs).s, 'a', 12_000)).toThrow(/^livelock: .* stays at 4096 after 1001 turns/)
+    const { s } = disturbed(Infinity, reserveAllocate, PatientVerbs)
+    expect(() => write(s, 'a', 12_000)).toThrow(/^livelock: .* stays at 4096 after 1001 turns/)
   })
+})
+
+describe('a cached folio by which `mapped` said yes, and that is reclaimed before it is locked', () => {
+  test.each([[getBlock, 1], [reserveAllocate, 0]] as const)(
+    '$name: its edges are read; where nothing was looked up the design is asked first',
+    (strategy, restarts) => {
+      const s = stage(strategy, { choices: scheduled })
+      take(write(s, 'o', PAGE))
+      take(s.posix.sync())
+      const reclaim = () => s.fs.verbs.removeFolio(s.inode.pages!.find(0)!)
+      take(interleave(s.posix.sys.pwrite(s.fd, sourceOf(100, 'n'), 50), /^folio lock/, reclaim))
+      expect(s.ledger.restarts).toBe(restarts)
+      expect(runs(s)).toBe('50o100n3946o')
+    })
 })
 
 describe('a failure', () => {
