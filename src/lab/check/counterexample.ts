@@ -61,7 +61,8 @@ const lines = (list: readonly unknown[], indent: string): string =>
 
 /** The file's text, its last line ended. Same counterexample, same text. */
 export const printCounterexample = (c: CounterexampleFile): string => {
-  const { program, tape, timeline, ...rest } = c
+  const { program, timeline, ...rest } = c
+  const tape = strip(c.tape)
   const { claim, expected, actual, note, strategy, seed, version, node } = rest
   const fields: [string, string][] = [
     ['schema', String(SCHEMA)], ['tool', '"perform-write"'], ['kind', '"counterexample"'],
