@@ -40,7 +40,7 @@ export function* makeWay(
   k: Verbs, fs: FileSystem, inode: Inode, pos: number, len: number,
 ): Kernel<boolean, SpaceError | 'EIO'> {
   const errno = yield* fs.writeBack(k, inode, pos, pos + len)
-  if (errno !== null) return yield* raise(errno as 'EIO', 'EIO.before-direct')
+  if (errno !== null) return yield* raise(errno as 'EIO', `${errno}.before-direct` as 'EIO.before-direct')
   return yield* invalidateRange(k, inode, pos, pos + len)
 }
 

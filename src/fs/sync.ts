@@ -21,7 +21,7 @@ export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = 
   const metadata = yield* attempt(() => syncMetadata(k, fs, inode))
   const { errno, sample } = inode.pages!.errors.check(file.errorsSeen)
   file.errorsSeen = sample
-  if (errno !== null) return yield* raise(errno as 'EIO', 'EIO.errseq')
+  if (errno !== null) return yield* raise(errno as 'EIO', `${errno}.errseq` as 'EIO.errseq')
   if (metadata._tag === 'Left') return yield* raise(metadata.left)
 }
 

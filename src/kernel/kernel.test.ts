@@ -22,6 +22,11 @@ describe('run', () => {
     expect(run(raise('ENOSPC', 'ENOSPC.reserve'))).toEqual(left('ENOSPC'))
   })
 
+  test('keeps one errno for a fault code: a second one is a bug, not the first one again', () => {
+    failure('EIO', 'EIO.once')
+    expect(() => failure('ENOSPC', 'EIO.once')).toThrow('fault code EIO.once stands for EIO, not for ENOSPC')
+  })
+
   test('lets a bug through: only failures are values', () => {
     function* f(): Kernel<void> {
       throw new TypeError('a bug')

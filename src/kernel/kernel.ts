@@ -44,10 +44,11 @@ export class Failure {
 
 const failures = new Map<string, Failure>()
 
-/** The one Failure with this fault code; made at its first use and kept. */
+/** The one Failure with this fault code; made at its first use and kept. @throws Error if the code was used with another errno: a bug */
 export const failure = (errno: Errno, code: string): Failure => {
   let f = failures.get(code)
   if (f === undefined) failures.set(code, (f = new Failure(errno, code)))
+  if (f.errno !== errno) throw new Error(`fault code ${code} stands for ${f.errno}, not for ${errno}`)
   return f
 }
 
