@@ -7,7 +7,8 @@
  */
 export default {
   mutate: [
-    'src/strategies/**/*.ts', '!src/strategies/index.ts', '!src/strategies/**/*.{test,test-util}.ts', 'src/fs/perform-write.ts',
+    'src/strategies/**/*.ts', '!src/strategies/index.ts', '!src/strategies/**/*.{test,test-util}.ts',
+    'src/fs/perform-write.ts',
   ],
   testRunner: 'vitest',
   vitest: { configFile: 'properties/mutation/vitest.config.ts' },

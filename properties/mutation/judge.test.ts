@@ -7,7 +7,8 @@ const mutant = (status: string, line = 1, from = 11, to = 16): Mutant => ({
   mutatorName: 'ArithmeticOperator', replacement: 'b - c', status,
   location: { start: { line, column: from }, end: { line, column: to } },
 })
-const report = (mutants: readonly Mutant[], text = source): Report => ({ files: { 'src/a.ts': { source: text, mutants } } })
+const report = (mutants: readonly Mutant[], text = source): Report =>
+  ({ files: { 'src/a.ts': { source: text, mutants } } })
 const reason: Reason = {
   file: 'src/a.ts', mutator: 'ArithmeticOperator', original: 'b + c', replacement: 'b - c', line: 'const a = b + c',
   reason: 'c is 0 here',
@@ -16,8 +17,8 @@ const many = (n: number, status: string): Mutant[] => Array.from({ length: n }, 
 
 describe('the score', () => {
   test('counts what timed out and what no test covers as alive, and leaves out what does not run', () => {
-    const mutants = ['Killed', 'Survived', 'Timeout', 'NoCoverage', 'RuntimeError', 'CompileError', 'Ignored'].map((s) => mutant(s))
-    expect(judge(report(mutants), []).total).toEqual({ killed: 1, valid: 4 })
+    const statuses = ['Killed', 'Survived', 'Timeout', 'NoCoverage', 'RuntimeError', 'CompileError', 'Ignored']
+    expect(judge(report(statuses.map((s) => mutant(s))), []).total).toEqual({ killed: 1, valid: 4 })
     expect(percent({ killed: 1, valid: 4 })).toBe(25)
   })
 
@@ -43,7 +44,7 @@ describe('a survivor', () => {
   })
 
   test('keeps its reason when lines move', () => {
-    const moved = { ...mutant('Survived', 3), location: { start: { line: 3, column: 11 }, end: { line: 3, column: 16 } } }
+    const moved = mutant('Survived', 3)
     expect(judge(report([...others, moved], `\n\n${source}`), [reason]).wrong).toEqual([])
   })
 

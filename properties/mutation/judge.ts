@@ -1,10 +1,10 @@
 /**
  * Judge: from a report of mutants and the committed reasons to a score and to what is wrong.
  *
- * A mutant that times out counts as one that survived: an endless loop that no test names is waited for, not found. Mutants
- * that do not compile or load are left out. score = killed / (killed + survived + timed out + not covered).
- * A reason is found by file, mutator, replaced text, the line it stands in, and replacement, so that it stays true when lines
- * move. Pure: score.ts reads the files and prints.
+ * A mutant that times out counts as one that survived: an endless loop that no test names is waited for, not found.
+ * Mutants that do not compile or load are left out. score = killed / (killed + survived + timed out + not covered).
+ * A reason is found by file, mutator, replaced text, the line it stands in, and replacement, so that it stays true when
+ * lines move. Pure: score.ts reads the files and prints.
  */
 
 /** The part of a report of StrykerJS that is used (mutation-testing-report-schema). */
@@ -130,7 +130,7 @@ const wrongWith = (total: Count, survivors: readonly Survivor[], stale: readonly
   ...survivors
     .filter((s) => s.reason === null || s.reason.trim() === '')
     .map((s) => `${s.at}: ${s.mutator} survives without a reason: kill it, or say why it may live in survivors.json`),
-  ...stale.map((r) => `${r.file}: ${r.mutator} of "${r.original}" survives no more: take its reason out of survivors.json`),
+  ...stale.map((r) => `${r.file}: ${r.mutator} of "${r.original}" survives no more: take it out of survivors.json`),
   ...(total.valid === 0 ? ['the report holds no mutant: run npm run mutation'] : []),
   ...(percent(total) < LEAST ? [`the score is ${percent(total).toFixed(1)} %, it must be ${LEAST} % or more`] : []),
 ]

@@ -11,7 +11,7 @@ import { invalidateSplice } from '../strategies/invalidate-splice.ts'
 import { reserveAllocate } from '../strategies/reserve-allocate.ts'
 import { reserveCopyAllocate } from '../strategies/reserve-copy-allocate.ts'
 import {
-  BoundedVerbs, cold, interleave, now, runs, scheduled, sourceOf, space, stage, type Stage, take,
+  BoundedVerbs, cold, failing, interleave, now, runs, scheduled, sourceOf, space, stage, type Stage, take,
 } from '../strategies/stage.test-util.ts'
 import type { AnyStrategy } from './strategy.ts'
 import { Write } from './write.ts'
@@ -76,8 +76,8 @@ describe('hooks', () => {
     expect(take(write(s, 'a', 9_000, 100))).toBe(9_000)
     expect(log).toEqual([
       'begin 100+9000 alone', 'get 100+9000', 'commit 100+3996', 'put 0: 3996 of 100+3996',
-      'get 4096+5004', 'commit 4096+4096', 'put 1: 4096 of 0+4096', 'get 8192+908', 'commit 8192+908', 'put 2: 908 of 0+908',
-      'end 9000 of 9000',
+      'get 4096+5004', 'commit 4096+4096', 'put 1: 4096 of 0+4096',
+      'get 8192+908', 'commit 8192+908', 'put 2: 908 of 0+908', 'end 9000 of 9000',
     ])
     expect(runs(s)).toBe('100.9000a')
   })
@@ -292,7 +292,8 @@ describe('a short copy', () => {
   test('counts its whole blocks where the folio holds several', () => {
     const { log, s } = noted(reserveAllocate, { blockSize: 1024 })
     expect(take(write(s, 'a', 4_000, 0, 2_500))).toBe(2_500)
-    expect(log.filter((l) => l.startsWith('put'))).toEqual(['put 0: 2048 of 0+4000', 'put 0: 0 of 2048+1952', 'put 0: 452 of 2048+452'])
+    expect(log.filter((l) => l.startsWith('put')))
+      .toEqual(['put 0: 2048 of 0+4000', 'put 0: 0 of 2048+1952', 'put 0: 452 of 2048+452'])
   })
 })
 
@@ -408,7 +409,9 @@ describe('a cached folio by which `mapped` said yes, and that is reclaimed befor
 })
 
 describe('a failure', () => {
-  const failing = (hook: 'begin' | 'getFolio' | 'commit', at: number, errno: Errno | Error, base: AnyStrategy = reserveAllocate) => {
+  const breaking = (
+    hook: 'begin' | 'getFolio' | 'commit', at: number, errno: Errno | Error, base: AnyStrategy = reserveAllocate,
+  ) => {
     const { log, s } = noted(base)
     const inner = s.fs.strategy
     let calls = 0
@@ -424,21 +427,21 @@ describe('a failure', () => {
   }
 
   test('of begin has its end, and no folio', () => {
-    const { log, s } = failing('begin', 1, 'ENOSPC')
+    const { log, s } = breaking('begin', 1, 'ENOSPC')
     expect(write(s, 'a', 5_000)).toMatchObject({ left: 'ENOSPC' })
     expect(log).toEqual(['end 0 of 5000'])
     expect(s.inode.rwsem.exclusive).toBe(false)
   })
 
   test('after progress is a short write', () => {
-    const { log, s } = failing('getFolio', 2, 'ENOMEM')
+    const { log, s } = breaking('getFolio', 2, 'ENOMEM')
     expect(take(write(s, 'a', 5_000))).toBe(4_096)
     expect(log.at(-1)).toBe('end 4096 of 5000')
     expect(runs(s)).toBe('4096a')
   })
 
   test('of the second folio of a batch shortens it; the rest is the next one', () => {
-    const { log, s } = failing('getFolio', 3, 'ENOMEM', reserveCopyAllocate)
+    const { log, s } = breaking('getFolio', 3, 'ENOMEM', reserveCopyAllocate)
     expect(take(write(s, 'a', 12_000, 100))).toBe(12_000)
     expect(log).toEqual([
       'begin 100+12000 alone', 'get 100+12000', 'get 4096+8004', 'commit 100+8092', 'put 0: 3996 of 100+3996',
@@ -448,39 +451,38 @@ describe('a failure', () => {
   })
 
   test('of the second folio gives back what begin made for the others', () => {
-    let asked = 0
-    const choices: Choices = { choose: (_n, _kind, label) => Number(label === 'ENOMEM.folio' && ++asked > 1) }
+    const choices = failing('ENOMEM.folio', (n) => n > 1)
     const s = stage({ ...reserveAllocate, unit: 'write', mapped: () => false }, { choices })
     expect(take(write(s, 'a', 3 * PAGE))).toBe(PAGE)
     expect(space(s)).toEqual({ real: 0, delayed: 1, reserved: 0 })
   })
 
   test('of the first one does not', () => {
-    const { log, s } = failing('getFolio', 1, 'ENOMEM', reserveCopyAllocate)
+    const { log, s } = breaking('getFolio', 1, 'ENOMEM', reserveCopyAllocate)
     expect(write(s, 'a', 12_000)).toMatchObject({ left: 'ENOMEM' })
     expect(log).toEqual(['begin 0+12000 alone', 'end 0 of 12000'])
   })
 
   test('of commit gives every folio back with nothing taken', () => {
-    const { log, s } = failing('commit', 1, 'ENOMEM', reserveCopyAllocate)
+    const { log, s } = breaking('commit', 1, 'ENOMEM', reserveCopyAllocate)
     expect(write(s, 'a', 5_000)).toMatchObject({ left: 'ENOMEM' })
-    expect(log).toEqual(['begin 0+5000 alone', 'get 0+5000', 'get 4096+904', 'put 0: 0 of 0+4096', 'put 1: 0 of 0+904', 'end 0 of 5000'])
+    expect(log).toEqual([
+      'begin 0+5000 alone', 'get 0+5000', 'get 4096+904', 'put 0: 0 of 0+4096', 'put 1: 0 of 0+904', 'end 0 of 5000',
+    ])
     expect(s.inode.size).toBe(0)
   })
 
   test('that is a bug passes through, from any hook', () => {
     const bug = new Error('bug')
-    expect(() => write(failing('begin', 1, bug).s, 'a', 5_000)).toThrow(bug)
-    expect(() => write(failing('getFolio', 2, bug, reserveCopyAllocate).s, 'a', 5_000)).toThrow(bug)
-    expect(() => write(failing('commit', 1, bug).s, 'a', 5_000)).toThrow(bug)
+    expect(() => write(breaking('begin', 1, bug).s, 'a', 5_000)).toThrow(bug)
+    expect(() => write(breaking('getFolio', 2, bug, reserveCopyAllocate).s, 'a', 5_000)).toThrow(bug)
+    expect(() => write(breaking('commit', 1, bug).s, 'a', 5_000)).toThrow(bug)
   })
 
   test('that interrupts comes before the next mapping, and the bytes before it count', () => {
-    let asked = 0
-    const choices = { choose: (_n: number, _kind: string, label: string) => (label === 'EINTR.fatal' && ++asked === 2 ? 1 : 0) }
-    const { s } = noted(reserveCopyAllocate, { choices })
+    const { s } = noted(reserveCopyAllocate, { choices: failing('EINTR.fatal', (n) => n === 2) })
     expect(take(write(s, 'a', 600 * PAGE))).toBe(512 * PAGE)
-    const first = noted(reserveAllocate, { choices: { choose: (_n, _kind, label) => (label === 'EINTR.fatal' ? 1 : 0) } })
+    const first = noted(reserveAllocate, { choices: failing('EINTR.fatal') })
     expect(write(first.s, 'a', 10)).toMatchObject({ left: 'EINTR' })
     expect(first.log).toEqual([])
   })

@@ -5,10 +5,11 @@ import type { AnyStrategy } from '../fs/strategy.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { Failure, type Kernel } from '../kernel/kernel.ts'
 import { type Folio, UPTODATE } from '../pagecache/folio.ts'
-import { FaultPlan } from '../sim/fault-plan.ts'
 import { fits, invalidateSplice } from './invalidate-splice.ts'
 import { invalidateThenAdd } from './invalidate-then-add.ts'
-import { cold, interleave, now, runs, scheduled, sourceOf, space, stage, type Props, type Stage, take } from './stage.test-util.ts'
+import {
+  cold, failing, interleave, now, type Props, runs, scheduled, sourceOf, space, stage, type Stage, take,
+} from './stage.test-util.ts'
 
 const PAGE = 4096
 const write = (s: Stage, fill: string, len: number, pos = 0) => s.posix.pwriteFrom(s.fd, sourceOf(len, fill), pos)
@@ -16,8 +17,9 @@ const folio = (s: Stage, page = 0): Folio => s.inode.pages!.find(page)!
 /** Everything that the cache hands out is in the file: no private folio, no pin, no lock is left. */
 const balanced = (s: Stage): boolean => {
   const all = s.inode.pages!.inRange(0, 1 << 20)
-  const pages = s.fs.cachedInodes().reduce((n, i) => n + (i.pages?.inRange(0, 1 << 20) ?? []).reduce((m, f) => m + f.pages, 0), 0)
-  return s.cache.usedPages === pages && all.every((f) => !f.locked && f.pins === 0 && f.old === null && f.dirty === f.dirtySlot >= 0)
+  const cached = s.fs.cachedInodes().flatMap((i) => i.pages?.inRange(0, 1 << 20) ?? [])
+  const quiet = (f: Folio) => !f.locked && f.pins === 0 && f.old === null && f.dirty === f.dirtySlot >= 0
+  return s.cache.usedPages === cached.reduce((n, f) => n + f.pages, 0) && all.every(quiet)
 }
 /** Read a page into the cache, and no other. */
 const readPage = (s: Stage, page: number) => take(s.posix.mmapLoad(s.fd, page * PAGE, Buffer.alloc(1)))
@@ -26,7 +28,8 @@ const remove = (s: Stage, page: number) => s.fs.verbs.removeFolio(folio(s, page)
 
 /** One page of `o` and then some, synced; `len` bytes of `n` at `pos` are written, and `act` is done at a copy step. */
 const during = (
-  base: AnyStrategy, [pos, len]: readonly [number, number], act: (s: Stage) => void, props: Props & { at?: RegExp; size?: number } = {},
+  base: AnyStrategy, [pos, len]: readonly [number, number], act: (s: Stage) => void,
+  props: Props & { at?: RegExp; size?: number } = {},
 ) => {
   const { at = /^copy$/, size = 2 * PAGE, ...rest } = props
   const s = stage(base, { choices: scheduled, ...rest })
@@ -65,30 +68,26 @@ describe.each([invalidateSplice, invalidateThenAdd])('$name', (strategy) => {
 
   test('memory that runs out for the private folio is ENOMEM, and the old one is let go', () => {
     for (const [pos, len, instance] of [[50, 100, 0], [0, PAGE, 0], [50, 2 * PAGE, 1]] as const) {
-      const plan = new FaultPlan({ fail: [instance], sticky: true })
-      plan.armed = false
-      const choices = { choose: (n: number, kind: 'fault', site: string) => (site === 'ENOMEM.private' ? plan.choose(n, kind, site) : 0) }
-      const s = stage(strategy, { choices: choices as never })
+      let visits = -1
+      const on = { value: false }
+      const s = stage(strategy, { choices: failing('ENOMEM.private', () => on.value && ++visits >= instance) })
       take(write(s, 'o', 3 * PAGE))
-      plan.armed = true
+      on.value = true
       const outcome = write(s, 'n', len, pos)
       if (instance === 0) expect(outcome).toMatchObject({ left: 'ENOMEM' })
       else expect(take(outcome)).toBe(PAGE - pos)
-      expect(plan.failed[0]).toBe('ENOMEM.private')
       expect(balanced(s)).toBe(true)
     }
   })
 
   test('memory that runs out where no folio was cached is ENOMEM as well', () => {
-    const choices = { choose: (_n: number, _kind: string, site: string) => Number(site === 'ENOMEM.private') }
-    const s = stage(strategy, { choices })
+    const s = stage(strategy, { choices: failing('ENOMEM.private') })
     expect(write(s, 'n', PAGE)).toMatchObject({ left: 'ENOMEM' })
     expect(balanced(s)).toBe(true)
   })
 
   test('an old folio that cannot be read is EIO, and nothing is left', () => {
-    const choices = { choose: (_n: number, _kind: string, site: string) => Number(site === 'EIO.read') }
-    const s = stage(strategy, { choices })
+    const s = stage(strategy, { choices: failing('EIO.read') })
     take(write(s, 'o', PAGE))
     const t = cold(s)
     expect(write(t, 'n', 100, 50)).toMatchObject({ left: 'EIO' })
@@ -119,7 +118,7 @@ describe.each([invalidateSplice, invalidateThenAdd])('$name', (strategy) => {
   test('what was recorded short is taken short, inside a folio too', () => {
     let asked = 0
     const on = { value: false }
-    const choices = { choose: (_n: number, _kind: string, site: string) => Number(site === 'ENOMEM.record' && on.value && ++asked > 1) }
+    const choices = failing('ENOMEM.record', () => on.value && ++asked > 1)
     const s = stage(strategy, { blockSize: 1024, choices })
     take(write(s, 'o', 1024, 5 * 1024))
     take(s.posix.ftruncate(s.fd, 2 * PAGE))
@@ -151,7 +150,9 @@ describe('invalidate-splice, between get and commit', () => {
   })
 
   test('a store through a mapping beside the written bytes is not lost', () => {
-    const play = during(invalidateSplice, [50, 100], (s) => void now(mmapStore(s.fs.verbs, s.fs, s.inode, 10, Buffer.from('m'))))
+    const play = during(invalidateSplice, [50, 100], (s) => {
+      now(mmapStore(s.fs.verbs, s.fs, s.inode, 10, Buffer.from('m')))
+    })
     done(play, '10o1m39o100n8042o')
   })
 
@@ -196,7 +197,8 @@ const overHole = (act: (s: Stage) => void, maxFolioOrder = 0, at = /^copy$/) => 
   const s = stage(invalidateSplice, { choices: scheduled, maxFolioOrder })
   take(s.posix.ftruncate(s.fd, 4 * PAGE))
   const seen: string[] = []
-  const outcome = interleave(s.posix.sys.pwrite(s.fd, sourceOf(PAGE << maxFolioOrder, 'n'), 0), at, () => act(s), 1, seen)
+  const kernel = s.posix.sys.pwrite(s.fd, sourceOf(PAGE << maxFolioOrder, 'n'), 0)
+  const outcome = interleave(kernel, at, () => act(s), 1, seen)
   return { s, outcome, seen }
 }
 
@@ -283,9 +285,7 @@ describe('each cause of an errno has its own code', () => {
     act(stage({ ...strategy, getFolio: noting('getFolio'), commit: noting('commit') } as AnyStrategy, props))
     return said
   }
-  const noPrivate = (on: { value: boolean }): Props => ({
-    choices: { choose: (_n, _kind, site) => Number(site === 'ENOMEM.private' && on.value) },
-  })
+  const noPrivate = (on: { value: boolean }): Props => ({ choices: failing('ENOMEM.private', () => on.value) })
 
   test.each([invalidateSplice, invalidateThenAdd])('$name: memory', (strategy) => {
     const on = { value: true }
@@ -314,7 +314,8 @@ describe('each cause of an errno has its own code', () => {
 })
 
 describe('which folio may be replaced', () => {
-  const at = (index: number, order: number, old: object | null = null) => ({ index, order, old, size: PAGE << order }) as unknown as Folio
+  const at = (index: number, order: number, old: object | null = null) =>
+    ({ index, order, old, size: PAGE << order }) as unknown as Folio
 
   test('the one that supplied the edges, for a write of any length', () => {
     const old = at(0, 0)
@@ -385,8 +386,7 @@ describe('invalidate-then-add', () => {
   test('old data that cannot be written back is EIO; after progress it is tried again, and is lost by then', () => {
     for (const page of [0, 1]) {
       const on = { value: false }
-      const choices = { choose: (_n: number, _kind: string, site: string) => Number(on.value && site === 'EIO.write') }
-      const s = stage(invalidateThenAdd, { choices })
+      const s = stage(invalidateThenAdd, { choices: failing('EIO.write', () => on.value) })
       take(write(s, 'o', 2 * PAGE))
       take(s.posix.sync())
       take(write(s, 'p', 10, page * PAGE))
@@ -432,7 +432,7 @@ describe('invalidate-then-add', () => {
     const on = { value: false }
     let asked = 0
     const s = stage(invalidateThenAdd, {
-      blockSize: 1024, choices: { choose: (_n, _kind, site) => Number(site === 'ENOMEM.record' && on.value && ++asked > 1) },
+      blockSize: 1024, choices: failing('ENOMEM.record', () => on.value && ++asked > 1),
     })
     take(s.posix.ftruncate(s.fd, PAGE))
     for (const block of [1, 3]) take(write(s, 'd', 1024, block * 1024))

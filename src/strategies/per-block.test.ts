@@ -1,11 +1,11 @@
-/** Designs that map block by block: which blocks they look up, what a cached block remembers, what a short copy leaves. */
+/** Designs that map block by block: what they look up, what a cached block remembers, what a short copy leaves. */
 import { describe, expect, test } from 'vitest'
 import { run } from '../kernel/kernel.ts'
 import { DELALLOC, HOLE, MAPPED, UNWRITTEN } from '../fs/extent-map.ts'
 import { BLOCK_DELAY, BLOCK_MAPPED, BLOCK_PLACE, BLOCK_UNWRITTEN, DIRTY } from '../pagecache/folio.ts'
 import { getBlock, getBlockDesign } from './get-block.ts'
 import { placeOf } from './per-block.ts'
-import { cold, runs, sourceOf, space, stage, type Props, type Stage, take } from './stage.test-util.ts'
+import { cold, failing, runs, sourceOf, space, stage, type Props, type Stage, take } from './stage.test-util.ts'
 
 const small: Props = { format: 'ext2', blockSize: 1024 }
 const write = (s: Stage, fill: string, len: number, pos = 0, readable = len) =>
@@ -181,9 +181,7 @@ describe('a short copy', () => {
   })
 
   test('of a failed allocation gives back what was made before it', () => {
-    let asked = 0
-    const choices = { choose: (_n: number, _kind: string, site: string) => (site === 'ENOSPC.allocate' && ++asked > 2 ? 1 : 0) }
-    const s = stage(getBlock, { ...small, choices })
+    const s = stage(getBlock, { ...small, choices: failing('ENOSPC.allocate', (n) => n > 2) })
     take(s.posix.ftruncate(s.fd, 8192))
     expect(write(s, 'a', 2_500, 4_200)).toMatchObject({ left: 'ENOSPC' })
     expect(s.ledger.blocksZeroedUndone).toBe(2)

@@ -9,7 +9,9 @@ import { PTE_PRESENT, PTE_WRITE } from '../pagecache/folio.ts'
 import { delallocPerBlock } from './delalloc-per-block.ts'
 import { lockAndUnmap } from './lock-and-unmap.ts'
 import { prepareCopyPunch, prepareCopyUnwritten, prepareCopyZero, prepareCopyZeroPage } from './prepare-then-copy.ts'
-import { cold, interleave, now, runs, scheduled, sourceOf, space, stage, type Props, type Stage, take } from './stage.test-util.ts'
+import {
+  cold, failing, interleave, now, type Props, runs, scheduled, sourceOf, space, stage, type Stage, take,
+} from './stage.test-util.ts'
 
 const PAGE = 4096
 const WAYS = [prepareCopyUnwritten, prepareCopyPunch, prepareCopyZero, prepareCopyZeroPage] as const
@@ -26,8 +28,7 @@ const laid = (s: Stage, blocks: string, at = 0): Stage => {
 const failingAllocations = (numbers: (n: number) => boolean) => {
   const on = { value: false }
   let n = 0
-  const choose = (_n: number, _kind: string, site: string) => Number(on.value && site === 'ENOSPC.allocate' && numbers(n++))
-  return { on, choices: { choose } }
+  return { on, choices: failing('ENOSPC.allocate', () => on.value && numbers(n++)) }
 }
 
 describe.each(WAYS)('$name', (strategy) => {
@@ -91,7 +92,7 @@ describe.each(WAYS)('$name', (strategy) => {
     expect(space(s)).toEqual({ real: 1, delayed: 0, reserved: 0 })
   })
 
-  test('what a short copy leaves is this write\'s and lies before its end: neither data behind it nor other memory changes', () => {
+  test('what a short copy leaves lies before its end: neither data behind it nor other memory changes', () => {
     const s = stage(strategy, small)
     take(s.posix.ftruncate(s.fd, 4 * 1024))
     // The page of the hole first, so that the data lies behind it in memory as well.
@@ -147,7 +148,7 @@ describe('room for a punch', () => {
 })
 
 describe('delalloc-per-block', () => {
-  /** Is a block placed at once, with so many blocks promised? Told by the look-ups: promised ones are looked up twice, too. */
+  /** Allocations, records and look-ups of one block, with so many blocks promised. */
   const placed = (reserved: (free: number) => number, free?: (free: number) => boolean) => {
     const s = stage(delallocPerBlock, small)
     const other = take(s.posix.open('other', ['O_RDWR', 'O_CREAT']))

@@ -2,11 +2,12 @@
 import { describe, expect, test } from 'vitest'
 import type { AnyStrategy } from '../fs/strategy.ts'
 import { UPTODATE } from '../pagecache/folio.ts'
-import { FaultPlan } from '../sim/fault-plan.ts'
 import { reserveAllocate } from './reserve-allocate.ts'
 import { reserveCopyAllocate } from './reserve-copy-allocate.ts'
 import { invalidateSplice } from './invalidate-splice.ts'
-import { cold, interleave, now, runs, scheduled, sourceOf, space, stage, type Props, type Stage, take } from './stage.test-util.ts'
+import {
+  cold, failing, interleave, now, type Props, runs, scheduled, sourceOf, space, stage, type Stage, take,
+} from './stage.test-util.ts'
 
 const write = (s: Stage, fill: string, len: number, pos = 0) => s.posix.pwriteFrom(s.fd, sourceOf(len, fill), pos)
 const asking = (base: AnyStrategy): AnyStrategy => ({ ...base, mapped: () => false })
@@ -109,31 +110,22 @@ describe('commit', () => {
 
 describe.each([reserveCopyAllocate, invalidateSplice])('$name: a record that fails late', (strategy) => {
   const props: Props = { blockSize: 1024 }
-  /** `..d..` of 1024 bytes from `first` on: two records, of which the given instances fail. */
-  const failing = (fail: readonly number[], sticky: boolean, first = 0) => {
-    const plan = new FaultPlan({ fail, sticky })
+  /** `.....d..` of 1024 bytes from `first` on: two records, of which some fail. */
+  const recording = (fails: (n: number) => boolean, first = 0) => {
+    const on = { value: false }
     let seen = 0
-    // Only records count as sites.
-    const choices = {
-      choose: (n: number, kind: Parameters<typeof plan.choose>[1], site: string) => {
-        if (site !== 'ENOMEM.record' || !plan.armed) return 0
-        seen++
-        return plan.choose(n, kind, site)
-      },
-    }
-    plan.armed = false
-    const s = stage(strategy, { ...props, choices })
+    const s = stage(strategy, { ...props, choices: failing('ENOMEM.record', () => on.value && fails(++seen)) })
     take(write(s, 'd', 1024, (first + 5) * 1024))
     take(s.posix.sync())
-    plan.armed = true
+    on.value = true
     const outcome = write(s, 'n', 8192 - 100, first * 1024 + 100)
-    plan.armed = false
+    on.value = false
     return { s, outcome, seen }
   }
 
   test('after progress ends the batch there, and the rest is tried again', () => {
     for (const first of [0, 4]) {
-      const { s, outcome, seen } = failing([1], false, first)
+      const { s, outcome, seen } = recording((n) => n === 2, first)
       expect([take(outcome), seen]).toEqual([8092, 3])
       expect(space(s)).toMatchObject({ delayed: 7, reserved: 0 })
       expect(runs(s, first * 1024)).toBe('100.8092n')
@@ -142,7 +134,7 @@ describe.each([reserveCopyAllocate, invalidateSplice])('$name: a record that fai
 
   test('for good is a short write that ends with the last block that has its place', () => {
     for (const first of [0, 4]) {
-      const { s, outcome } = failing([1], true, first)
+      const { s, outcome } = recording((n) => n >= 2, first)
       expect(take(outcome)).toBe(6 * 1024 - 100)
       expect(space(s)).toMatchObject({ real: 1, delayed: 5, reserved: 0 })
       expect(runs(s, first * 1024)).toBe('100.6044n')
@@ -151,7 +143,7 @@ describe.each([reserveCopyAllocate, invalidateSplice])('$name: a record that fai
   })
 
   test('at once is ENOMEM, with nothing left behind', () => {
-    const { s, outcome } = failing([0], true)
+    const { s, outcome } = recording(() => true)
     expect(outcome).toMatchObject({ left: 'ENOMEM' })
     expect(space(s)).toMatchObject({ real: 1, delayed: 0, reserved: 0 })
     expect(s.cache.dirtyPages).toBe(0)
@@ -173,13 +165,12 @@ describe.each([reserveCopyAllocate, invalidateSplice])('$name: a record that fai
 })
 
 describe('reserve-copy-allocate, where commit records nothing from a hole on', () => {
-  const noMemory = (on: { value: boolean }) => ({
-    choose: (_n: number, _kind: string, site: string) => Number(site === 'ENOMEM.record' && on.value),
-  })
-  /** Eight blocks of 1024 in one folio, data but for the holes `.`, on disk and cached; then blocks 2 to 6 are written. */
+  /** Eight blocks of 1024 in one folio, data but for holes `.`, on disk and cached; then blocks 2 to 6 are written. */
   const overwritten = (blocks: string, clean = true) => {
     const on = { value: false }
-    const s = stage(asking(reserveCopyAllocate), { blockSize: 1024, maxFolioOrder: 1, choices: noMemory(on) })
+    const s = stage(asking(reserveCopyAllocate), {
+      blockSize: 1024, maxFolioOrder: 1, choices: failing('ENOMEM.record', () => on.value),
+    })
     take(write(s, 'd', 8192))
     ;[...blocks].forEach((b, i) => b === '.' && take(s.posix.fallocate(s.fd, 'punch', i * 1024, 1024)))
     if (clean) take(s.posix.sync())
@@ -190,7 +181,8 @@ describe('reserve-copy-allocate, where commit records nothing from a hole on', (
     return { s, outcome: write(s, 'n', 5 * 1024, 2048) }
   }
   const uptodate = (s: Stage) =>
-    [0, 1, 2, 3, 4, 5, 6, 7].map((b) => ((s.inode.pages!.find(0)!.bits(b * 1024) & UPTODATE) === 0 ? '.' : 'u')).join('')
+    [0, 1, 2, 3, 4, 5, 6, 7]
+      .map((b) => ((s.inode.pages!.find(0)!.bits(b * 1024) & UPTODATE) === 0 ? '.' : 'u')).join('')
 
   test('the next reader asks the disk about what was clean: it shows the old bytes', () => {
     const { s, outcome } = overwritten('dd.ddddd')

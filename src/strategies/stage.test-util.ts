@@ -98,8 +98,8 @@ export const take = <A>(result: Either<Errno, A>): A => {
 /** Make a stage. */
 export const stage = (strategy: AnyStrategy, props: Props = {}): Stage => {
   const session = freshSession({
-    format: 'ext4', blockSize: 4096, size: 8 << 20, maxFolioOrder: 0, limitPages: 2048, poison: true, verbs: BoundedVerbs,
-    strategy, ...props,
+    format: 'ext4', blockSize: 4096, size: 8 << 20, maxFolioOrder: 0, limitPages: 2048, poison: true, strategy,
+    verbs: BoundedVerbs, ...props,
   })
   const fd = take(session.posix.open('f', ['O_RDWR', 'O_CREAT']))
   return { ...session, fd, inode: take(run(session.posix.sys.file(fd))).inode }
@@ -143,12 +143,18 @@ export const runs = ({ posix, fd }: Stage, pos = 0, n = 1 << 20): string => {
   return said
 }
 
-/** Blocks that `f` has, that are promised to it, and that are reserved for neither data nor its map: 0 between two calls. */
+/** Blocks that `f` has, that are promised to it, and that are reserved beyond that and its map: 0 between two calls. */
 export const space = (
   { fs, inode }: Stage,
 ): { readonly real: number; readonly delayed: number; readonly reserved: number } => {
   const { realBlocks: real, delayedBlocks: delayed } = inode.map
   return { real, delayed, reserved: fs.space.reserved - delayed - inode.owed }
+}
+
+/** `site` fails where `when` says so of its n-th visit, counted from 1; nothing else does. */
+export const failing = (site: string, when: (n: number) => boolean = () => true): Choices => {
+  let n = 0
+  return { choose: (_n, _kind, label) => (label === site && when(++n) ? 1 : 0) }
 }
 
 /** Others run in between: every lock is a point. */
