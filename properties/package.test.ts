@@ -11,7 +11,9 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { SHIPPED } from '../src/tidy/layers.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const read = (path: string): unknown => JSON.parse(readFileSync(join(root, path), 'utf8'))
@@ -59,6 +61,52 @@ beforeAll(() => {
 
 afterAll(() => rmSync(place, { recursive: true, force: true }))
 
+describe('a design in a package of its own, as init makes it', () => {
+  const plugin = join(user, 'my-design')
+  const command = (...args: readonly string[]): { readonly code: number; readonly out: string } => {
+    try {
+      return { code: 0, out: run(plugin, args[0]!, ...args.slice(1)) }
+    } catch (e) {
+      const { status, stdout, stderr } = e as { readonly status: number; readonly stdout: string; readonly stderr: string }
+      return { code: status, out: stripVTControlCharacters(stdout + stderr) }
+    }
+  }
+
+  beforeAll(() => {
+    run(user, join('node_modules', '.bin', 'perform-write'), 'init', 'strategy', 'my-design')
+    // What npm install would do, without a network: the package from the tarball, the runner from here.
+    mkdirSync(join(plugin, 'node_modules'))
+    symlinkSync(installed, join(plugin, 'node_modules', 'perform-write'))
+    symlinkSync(join(root, 'node_modules', 'vitest'), join(plugin, 'node_modules', 'vitest'))
+    symlinkSync(join(root, 'node_modules', '.bin'), join(plugin, 'node_modules', '.bin'))
+  })
+
+  test('npm test runs the suite, which fails on purpose: I26, and nothing else', () => {
+    const { code, out } = command('npm', 'test')
+    expect(code).not.toBe(0)
+    expect(out).toMatch(/FAIL .*I26 no needless error; a retry succeeds/)
+    expect(out).toContain('ENOSPC')
+    expect([...out.matchAll(/FAIL .*> (\S+) /g)].map(([, claim]) => claim)).toEqual(['I26'])
+  })
+
+  test('check says the same, in the same words', () => {
+    const main = join('node_modules', 'perform-write', manifest.bin['perform-write']!)
+    const { code, out } = command(process.execPath, main, 'check', './strategy.ts', '--budget', 'smoke')
+    expect(code).toBe(1)
+    expect(out).toContain('✗ I26 no needless error; a retry succeeds')
+    expect(out).toContain('replay: perform-write check ./strategy.ts --claim I26 --budget smoke')
+  })
+
+  test('the skeleton compiles, and asks for the runner that we test with', () => {
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--skipLibCheck', '--allowImportingTsExtensions', '--types', 'node']
+    const roots = ['--typeRoots', join(root, 'node_modules', '@types')]
+    expect(command(process.execPath, tsc, ...options, ...roots, 'strategy.ts', 'strategy.test.ts')).toEqual({ code: 0, out: '' })
+    const { devDependencies } = JSON.parse(readFileSync(join(plugin, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
+    expect(devDependencies['vitest']).toBe(`^${(read('package.json') as { devDependencies: Record<string, string> }).devDependencies['vitest']!}`)
+  })
+})
+
 describe('the packed tarball, installed into an empty folder without a network', () => {
   test('holds code and declarations for every source, what src needs of properties, and no test', () => {
     const sources = globSync('src/**/*.ts', { cwd: root })
@@ -66,7 +114,8 @@ describe('the packed tarball, installed into an empty folder without a network',
     const emitted = (path: string): readonly string[] => [path.replace(/\.ts$/, '.js'), path.replace(/\.ts$/, '.d.ts')]
     const dist = join(installed, 'dist')
     expect(globSync('src/**/*.{js,ts}', { cwd: dist }).sort()).toEqual(sources.flatMap(emitted).sort())
-    for (const path of globSync('properties/**/*.{js,ts}', { cwd: dist })) expect(path).toMatch(/^properties\/models\//)
+    for (const path of globSync('properties/**/*.{js,ts}', { cwd: dist })) expect(SHIPPED.some((s) => path.startsWith(s.replace(/\.ts$/, '.'))), path).toBe(true)
+    expect(existsSync(join(dist, 'properties', 'mutants', 'kills.json'))).toBe(true)
   })
 
   test('brings the workloads along, where the code looks for them', () => {

@@ -15,8 +15,9 @@ export const sentenceOf = (claim: string): string =>
   (claim === 'port' ? 'A hook keeps the contract of the strategy port, and nothing throws.' : 'The same choices lead to the same state.')
 
 /** A program, one line an action: for what cannot be run again. */
-const plainLines = ({ program: { config, before, fibers } }: Counterexample): readonly string[] => [
+const plainLines = ({ claim, what, program: { config, before, fibers } }: Counterexample): readonly string[] => [
   sayConfig(config), ...before.map((a) => `before   ${sayAction(a)}`), ...fibers.flatMap((f, i) => f.map((a) => `fiber ${i + 1}  ${sayAction(a)}`)),
+  `✗ ${claim}: ${what}`,
 ]
 
 /**

@@ -140,7 +140,7 @@ const main = async (): Promise<number> => {
   const { values } = parseArgs({
     options: {
       only: { type: 'string', multiple: true }, without: { type: 'string' }, json: { type: 'string' }, write: { type: 'boolean' },
-      executions: { type: 'string', default: '7000' }, seed: { type: 'string', default: '1' },
+      executions: { type: 'string', default: '12000' }, seed: { type: 'string', default: '1' },
     },
   })
   const s: Settings = { seed: Number(values.seed), executions: Number(values.executions), without: values.without ?? null }

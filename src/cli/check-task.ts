@@ -12,12 +12,13 @@ export interface Done {
   readonly share: Share
 }
 
-/** Run share number `share`; `loaded` is told once the design is there. @throws UsageError if there is none */
+/** Run share number `share`; `loaded` is told the design once it is there. @throws UsageError if there is none */
 export const runTask = async (
-  design: string, ask: Ask, share: number, loaded: () => void, say: (p: ShareProgress) => void,
+  design: string, ask: Ask, share: number, loaded: (design: Described) => void, say: (p: ShareProgress) => void,
 ): Promise<Done> => {
   const strategy = await designFor(design)
-  loaded()
   const { name, summary, source, unit, copy, claims } = strategy
-  return { design: { name, summary, source, unit, copy, claims }, share: runShare(strategy, ask, share, say) }
+  const described = { name, summary, source, unit, copy, claims }
+  loaded(described)
+  return { design: described, share: runShare(strategy, ask, share, say) }
 }

@@ -21,7 +21,7 @@ const work = async (): Promise<unknown> => {
     hook.install(mutant)
   }
   const { runTask } = await import('./check-task.ts')
-  return runTask(design, ask, share, () => parentPort!.postMessage({ loaded: true }), (p) => parentPort!.postMessage({ say: p }))
+  return runTask(design, ask, share, (loaded) => parentPort!.postMessage({ loaded }), (p) => parentPort!.postMessage({ say: p }))
 }
 
 work().then(

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { Command, Option } from 'commander'
-import { type Ask, type Budget, BUDGETS, conclude, ELSEWHERE, PATIENCE, ROWS, SHARES } from '../../properties/check.ts'
+import { type Ask, type Budget, BUDGETS, conclude, ELSEWHERE, lostShare, PATIENCE, ROWS, SHARES } from '../../properties/check.ts'
 import { sentenceOf } from '../../properties/show.ts'
 import type { AnyStrategy } from '../fs/strategy.ts'
 import { printCounterexample } from '../lab/check/counterexample.ts'
@@ -17,7 +17,7 @@ import type { Checked } from '../lab/check/verdict.ts'
 import { certificateText, failure, verdictLine, verdictTable } from '../report/verdicts.ts'
 import { count } from '../report/format.ts'
 import { wrap } from '../report/table.ts'
-import type { Done } from './check-task.ts'
+import type { Described, Done } from './check-task.ts'
 import type { Order } from './check-worker.ts'
 import { designOf } from './counterexamples.ts'
 import { EXIT, InfrastructureError, UsageError } from './errors.ts'
@@ -154,12 +154,12 @@ const jsonOf = ({ strategy, verdicts, certificate, ended }: Checked, ask: Ask, m
 // --- threads -----------------------------------------------------------------------------------------------------------
 
 type Message =
-  | { loaded: true } | { say: { executions: number; found: readonly string[] } } | { value: Done }
+  | { loaded: Described } | { say: { executions: number; found: readonly string[] } } | { value: Done }
   | { error: { name: string; message: string; code: number } }
 
 /**
- * Run one share in a thread. A design that does not come back is interrupted there; only a file that cannot even be loaded, or
- * that ends its thread, is ended from here. @throws UsageError or InfrastructureError
+ * Run one share in a thread. A design that does not come back is interrupted there; only a file that cannot even be loaded is ended
+ * from here. One that takes its thread down is put to the port. @throws UsageError or InfrastructureError
  */
 const inThread = (order: Order, say: (executions: number, found: readonly string[]) => void): Promise<Done> =>
   new Promise((resolve, reject) => {
@@ -167,24 +167,28 @@ const inThread = (order: Order, say: (executions: number, found: readonly string
     const worker = new Worker(url, { workerData: order, stdout: true })
     worker.stdout.pipe(process.stderr, { end: false })
     const patience = order.ask.patience ?? PATIENCE
+    let design: Described | null = null
     const end = (then: () => void): void => {
       clearTimeout(loading)
       worker.removeAllListeners()
       void worker.terminate().then(then)
     }
     const refuse = (e: Error): void => end(() => reject(e))
+    const down = (what: string): void => design === null ? refuse(new UsageError(`${order.design}: ${what}`))
+      : end(() => resolve({ design: design!, share: lostShare(design!.name, order.ask, what) }))
     const loading = setTimeout(
       () => refuse(new UsageError(`${order.design}: it did not return within ${patience} s, while the file was loaded: an endless loop`)),
       patience * 1000)
     worker.on('message', (m: Message) => {
-      if ('loaded' in m) clearTimeout(loading)
-      else if ('say' in m) say(m.say.executions, m.say.found)
+      if ('loaded' in m) {
+        clearTimeout(loading)
+        design = m.loaded
+      } else if ('say' in m) say(m.say.executions, m.say.found)
       else if ('value' in m) end(() => resolve(m.value))
       else refuse(failed(m.error))
     })
-    worker.on('error', (e: NodeJS.ErrnoException) => refuse(
-      e.code === 'ERR_WORKER_OUT_OF_MEMORY' ? new InfrastructureError(`${order.design}: the check ran out of memory`) : e))
-    worker.on('exit', (code) => refuse(new UsageError(`${order.design}: it ended its thread with code ${code}; a design must not`)))
+    worker.on('error', (e: NodeJS.ErrnoException) => (e.code === 'ERR_WORKER_OUT_OF_MEMORY' ? down('it took all memory') : refuse(e)))
+    worker.on('exit', (code) => down(`it ended its thread, with code ${code}`))
   })
 
 const failed = ({ name, message, code }: { name: string; message: string; code: number }): Error =>

@@ -69,19 +69,21 @@ export function* crossCheck(
 
 const compare = (world: World, total: { -readonly [K in keyof CrossCheck]: CrossCheck[K] }): void => {
   const pruned = search(world, true, SMALL.pruned)
-  if (pruned.interrupted.length > 0) return
+  if (pruned.interrupted.includes('executions')) return
   const unpruned = search(world, false, SMALL.unpruned)
-  if (unpruned.interrupted.length > 0) return
+  if (unpruned.interrupted.includes('executions')) return
   const reversed = search(new Reversed(world), true, SMALL.unpruned)
   total.programs++
   total.endStates += pruned.endStates.length
   total.executions += pruned.executions
   total.unpruned += unpruned.executions
   total.reversed += reversed.executions
-  for (const [route, s] of [['without pruning', unpruned], ['with the fibers the other way round', reversed]] as const) {
-    if (same(pruned.endStates, s.endStates)) continue
-    const { config, fibers } = world.program
-    const what = `${sayConfig(config)}: ${fibers.map((f) => f.map(sayAction).join('; ')).join(' | ')}`
-    total.differences = [...total.differences, `${what}: ${pruned.endStates.length} ends, ${route} ${s.endStates.length}`]
+  const { config, fibers } = world.program
+  const differ = (how: string): void => {
+    total.differences = [...total.differences, `${sayConfig(config)}: ${fibers.map((f) => f.map(sayAction).join('; ')).join(' | ')}: ${how}`]
+  }
+  for (const [route, s] of [['pruned', pruned], ['without pruning', unpruned], ['with the fibers the other way round', reversed]] as const) {
+    if (s.interrupted.includes('indeterminate')) differ(`${route}, the same choices led to another state`)
+    else if (!same(pruned.endStates, s.endStates)) differ(`${pruned.endStates.length} ends, ${route} ${s.endStates.length}`)
   }
 }
