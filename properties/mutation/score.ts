@@ -1,6 +1,5 @@
 /**
- * Prints every mutant that lives with its reason, the mutation score by file, and what is wrong; ends with 1 if anything
- * is.
+ * Prints every mutant that lives with its reason, the score by file, and what is wrong; ends with 1 if anything is.
  *
  * `npm run mutation` runs it after StrykerJS. Reads reports/mutation.json and properties/mutation/survivors.json; with
  * `--missing` it prints instead what survivors.json lacks, as JSON to be filled in. Rules: judge.ts.
