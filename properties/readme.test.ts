@@ -20,7 +20,7 @@ test('the README shows output', () => {
 })
 
 test.each(blocks)('$command', ({ command, lines }) => {
-  const run = spawnSync(process.execPath, ['src/cli/main.ts', ...command.split(' '), '--no-judges'], { cwd: root, encoding: 'utf8' })
+  const run = spawnSync(process.execPath, ['src/cli/main.ts', ...command.split(' '), ...(command.startsWith('compare') ? ['--no-judges'] : [])], { cwd: root, encoding: 'utf8' })
   const printed = run.stdout.split('\n').map((line) => line.trimEnd())
   let at = 0
   for (const line of lines) {
