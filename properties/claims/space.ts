@@ -98,11 +98,22 @@ const mappedTwice = ({ inode, fs }: Look): string | null => {
 }
 
 /** What a walk through all inodes and bitmaps says. `leaks`: blocks in use that are nobody's; else all other problems. */
-const accounts = (leaks: boolean) => ({ fs, failed }: Look): readonly string[] => {
+const accounts = (leaks: boolean) => (look: Look): readonly string[] => {
+  const { fs, failed } = look
   if (!(fs.format instanceof ExtFormat) || (leaks && failed.includes('EIO.free'))) return []
-  const found = run(accountBlocks(fs.format))
-  if (isLeft(found)) return [`the maps on disk cannot be read: ${found.left}`]
-  return found.right.problems.filter((line) => line.endsWith("nobody's") === leaks)
+  return problems(look).filter((line) => line.endsWith("nobody's") === leaks)
+}
+
+const walked = new WeakMap<Look, { readonly run: number; readonly found: readonly string[] }>()
+
+/** What the walk found, once a run. */
+const problems = (look: Look): readonly string[] => {
+  const m = walked.get(look)
+  if (m?.run === look.history.version) return m.found
+  const account = run(accountBlocks(look.fs.format as ExtFormat))
+  const found = isLeft(account) ? [`the maps on disk cannot be read: ${account.left}`] : account.right.problems
+  walked.set(look, { run: look.history.version, found })
+  return found
 }
 
 const pastEnd = ({ inode, fs, world }: Look): readonly string[] => {

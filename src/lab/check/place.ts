@@ -185,7 +185,7 @@ export class BadProgram extends Error {
 }
 
 /** Most places that are kept for later programs. */
-const MOST_PLACES = 48
+const MOST_PLACES = 160
 const places = new WeakMap<object, Map<string, Place>>()
 
 /** With a quota: what stands before the fibers, and `config.quota` blocks more. */
