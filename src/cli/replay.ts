@@ -95,7 +95,8 @@ const onDesign = (c: CounterexampleFile, path: string, argument: string, strateg
   process.stdout.write(`${wrap(verdict(c, run, others), 2)}\n`)
   if (o.json !== undefined) {
     writeJson(o.json, {
-      command: 'replay', file: path, claim: c.claim, strategy: name, shown: run.shown, others, strayed: run.strayed, unused: run.unused, steps: run.steps,
+      command: 'replay', file: path, claim: c.claim, strategy: name, shown: run.shown, others,
+      strayed: run.strayed, unused: run.unused, steps: run.steps,
     })
   }
   return run.shown === null && others.length === 0 ? EXIT.pass : EXIT.failed
@@ -121,8 +122,8 @@ const changesOf = (c: CounterexampleFile, argument: string, strategy: AnyStrateg
 const strayedLines = ({ strayed, unused, steps }: Rerun): readonly string[] => {
   if (strayed !== null) {
     const { step, kind, index, expected, found } = strayed
-    return [`the run leaves its tape after step ${step}: decision ${index + 1} of kind ${kind} was taken at "${expected}", and is now asked for at ` +
-      `"${found}"; it went on from there to step ${steps}`]
+    return [`the run leaves its tape after step ${step}: decision ${index + 1} of kind ${kind} was taken at "${expected}", ` +
+      `and is now asked for at "${found}"; it went on from there to step ${steps}`]
   }
   return unused === 0 ? [] : [`the run ended after step ${steps}, with ${unused} decisions of its tape left`]
 }
@@ -165,7 +166,9 @@ const onKernel = async (c: CounterexampleFile, path: string, name: string, o: Op
 }
 
 const exportPython = (c: CounterexampleFile, path: string, o: Options): number => {
-  if (o.on !== undefined && !o.on.startsWith('kernel:')) throw new UsageError('--export python runs on a kernel: --on takes kernel:ext2 or kernel:ext4 here')
+  if (o.on !== undefined && !o.on.startsWith('kernel:')) {
+    throw new UsageError('--export python is for a kernel: --on takes kernel:ext4 or kernel:ext2 then')
+  }
   const kernel = kernelOf(o.on?.slice('kernel:'.length) ?? c.program.config.format)
   if (kernel === null) throw new UsageError(`--on ${o.on}: known are ${REPLAY_KERNELS.map((k) => `kernel:${k}`).join(', ')}`)
   const script = pythonOf({ ...c, expected: sentenceOf(c.claim) }, { kernel, family: familyOf(c.claim) })

@@ -44,7 +44,10 @@ const callOf = (a: Action, tag: number): string => {
 }
 
 /** The script, or why there can be none. */
-export const pythonOf = (c: CounterexampleFile, { kernel, family }: PythonQuestion): { readonly text: string } | { readonly obstacle: string } => {
+export type Script = { readonly text: string } | { readonly obstacle: string }
+
+/** The script for a counterexample. */
+export const pythonOf = (c: CounterexampleFile, { kernel, family }: PythonQuestion): Script => {
   const obstacle = obstacleOf(c)
   if (obstacle !== null) return { obstacle: `cannot be shown by a script on a kernel: ${obstacle}` }
   const { config } = c.program
@@ -55,14 +58,19 @@ export const pythonOf = (c: CounterexampleFile, { kernel, family }: PythonQuesti
     `${c.claim}: ${c.expected}`, `Found by perform-write ${c.version} with ${c.strategy.name} on ${sayConfig(config)}:`, c.actual, '',
     `This script does the same calls on the ${kernel} of this machine's kernel. It needs root, python3, mke2fs and mount; it works in a`,
     'temporary directory and removes it. Exit 0: the claim was not broken here; 1: it was; 3: this machine stands in the way.',
-    ...(mayScale ? ['', `Where the calls as they were found show nothing, the writes that are cut short are made ${SCALED} bytes long and tried once`,
-      'more (a kernel may need a large folio); the script says so.'] : []),
+    ...(mayScale ? ['', 'Where the calls as they were found show nothing, the writes that are cut short are scaled up to',
+      `${SCALED} bytes and tried once more (a kernel may need a large folio); the script says so.`] : []),
   ].join('\n')
-  const calls = all.map(({ action, tag }, i) => `    ${i === c.program.before.length ? '# What broke the claim.\n    ' : ''}${callOf(action, tag)}`)
+  const lines = all.map(({ action, tag }) => `    ${callOf(action, tag)}`)
+  const { length } = c.program.before
+  const calls = [...lines.slice(0, length), '    before_calls_end()', ...lines.slice(length)]
+  const python = (b: boolean): string => (b ? 'True' : 'False')
+  const setting = [`'${kernel}'`, config.blockSize, config.leave ?? 'None', python(family === 'space'), mayScale ? SCALED : 'None']
   return {
-    text: ['#!/usr/bin/env python3', comment(head), PRELUDE,
-      `FS, BLOCK, LEAVE, SPACE, SCALED = '${kernel}', ${config.blockSize}, ${config.leave ?? 'None'}, ${family === 'space' ? 'True' : 'False'}, ${mayScale ? SCALED : 'None'}`,
-      MACHINE, `def calls(before_calls_end):\n${calls.join('\n').replace('    # What broke the claim.\n', '    before_calls_end()\n')}`, MAIN].join('\n\n') + '\n',
+    text: `${[
+      '#!/usr/bin/env python3', comment(head), PRELUDE, `FS, BLOCK, LEAVE, SPACE, SCALED = ${setting.join(', ')}`, MACHINE,
+      `def calls(before_calls_end):\n${calls.join('\n')}`, MAIN,
+    ].join('\n\n')}\n`,
   }
 }
 
@@ -143,7 +151,7 @@ def write(text, pos, n, tag, readable=None, append=False, direct=False, dsync=Fa
 def store(text, pos, n, tag):
     n = min(n, os.fstat(fd()).st_size - pos)
     if n > 0:
-        with mmap.mmap(fd(), UP(pos + n)) as m:
+        with mmap.mmap(fd(), pos + n) as m:
             m[pos:pos + n] = payload(tag, pos, n)
         put(pos, payload(tag, pos, n))
     say(text, max(n, 0))
@@ -184,7 +192,8 @@ def simple(text, call):
         say(text, name(e.errno))
 
 def run(program, *args):
-    done = subprocess.run([program, *args], capture_output=True, text=True, env={**os.environ, 'PATH': os.environ.get('PATH', '') + ':/sbin:/usr/sbin'})
+    path = os.environ.get('PATH', '') + ':/sbin:/usr/sbin'
+    done = subprocess.run([program, *args], capture_output=True, text=True, env={**os.environ, 'PATH': path})
     if done.returncode != 0:
         print('%s: %s' % (program, (done.stderr or done.stdout).strip()), file=sys.stderr)
         sys.exit(3)
@@ -192,15 +201,26 @@ def run(program, *args):
 def free():
     return os.statvfs(mountpoint).f_bfree
 
+def room():
+    # Without what ext4 keeps for itself.
+    return os.statvfs(mountpoint).f_bavail
+
 def ballast():
     # Fill the disk but for LEAVE blocks.
     os.sync()
-    to = os.open(mountpoint + '/ballast', os.O_WRONLY | os.O_CREAT, 0o644)
-    while free() > LEAVE:
-        n = max(1, (free() - LEAVE) * 3 // 4)
-        os.write(to, bytes(n * BLOCK))
-        os.fsync(to)
-    os.close(to)`
+    with open(mountpoint + '/ballast', 'wb', buffering=0) as f:
+        while room() > LEAVE:
+            try:
+                f.write(bytes(max(1, (room() - LEAVE) * 3 // 4) * BLOCK))
+                os.fsync(f.fileno())
+            except OSError:
+                break
+
+def let_go():
+    for f in fds.values():
+        os.close(f)
+    fds.clear()
+    run('umount', mountpoint)`
 
 const MAIN = `def attempt():
     fds.clear(), expected.clear(), findings.clear()
@@ -217,17 +237,15 @@ const MAIN = `def attempt():
         os.sync()
         stat, after = os.fstat(fd()), free()
         seen = os.pread(fd(), stat.st_size, 0)
-        for f in fds.values():
-            os.close(f)
     finally:
-        run('umount', mountpoint)
+        let_go()
     run('mount', '-o', 'loop', '-t', FS, image, mountpoint)
     try:
         cold = free()
         with open(mountpoint + '/f', 'rb') as f:
             again = f.read()
     finally:
-        run('umount', mountpoint)
+        let_go()
     print('  after sync: size %d, st_blocks * 512 = %d, %d blocks taken; after a remount %d' % (
         stat.st_size, stat.st_blocks * 512, first - after, first - cold))
     if SPACE:

@@ -45,6 +45,7 @@ test('no line is too wide, and there are at most twelve', () => {
 })
 
 test('a page of one block', () => {
-  const page = { page: 2, where: 'at rest', bytes: [{ from: 8192, to: 8193, what: 'zero' }], blocks: [{ from: 2, to: 3, what: 'hole' }], size: 8193 }
+  const [bytes, blocks] = [[{ from: 8192, to: 8193, what: 'zero' }], [{ from: 2, to: 3, what: 'hole' }]]
+  const page = { page: 2, where: 'at rest', bytes, blocks, size: 8193 }
   expect(pageLines(page)).toEqual(['page 2 at rest: 8192 zero', '  block 2 hole; the file has 8193 bytes'])
 })

@@ -38,8 +38,10 @@ export const timelineLines = ({ columns, rows }: Timeline): readonly string[] =>
   const wide = widths(columns, rows)
   const line = (step: string, cells: readonly string[]): string =>
     `${step.padStart(STEP - GAP)}${cells.map((c, i) => ' '.repeat(GAP) + c.padEnd(wide[i]!)).join('')}`.trimEnd()
-  const body = rows.flatMap((r) =>
-    fold(r.text, wide[r.fiber]!).map((text, i) => line(i === 0 ? span(r.from, r.to) : '', columns.map((_, c) => (c === r.fiber ? text : '')))))
+  const body = rows.flatMap((r) => {
+    const at = (text: string): readonly string[] => columns.map((_, c) => (c === r.fiber ? text : ''))
+    return fold(r.text, wide[r.fiber]!).map((text, i) => line(i === 0 ? span(r.from, r.to) : '', at(text)))
+  })
   const head = line('step', columns)
   return [head, '─'.repeat(Math.max(head.length, ...body.map((l) => l.length))), ...shortened(body)]
 }
@@ -54,10 +56,13 @@ const shortened = (body: readonly string[]): readonly string[] => {
 const sayRuns = (list: readonly Run[]): string => list.map((r) => `${span(r.from, r.to - 1)} ${r.what}`).join('; ')
 
 /** The bytes of a page by owner, and its blocks. */
-export const pageLines = ({ page, where, bytes, blocks, size }: PagePicture): readonly string[] => [
-  wrap(`page ${page} ${where}: ${bytes.length === 0 ? 'nothing' : sayRuns(bytes)}`, 2),
-  wrap(`  ${blocks.length === 1 && blocks[0]!.to - blocks[0]!.from === 1 ? 'block' : 'blocks'} ${sayRuns(blocks)}; the file has ${size} bytes`, 4),
-]
+export const pageLines = ({ page, where, bytes, blocks, size }: PagePicture): readonly string[] => {
+  const one = blocks.length === 1 && blocks[0]!.to - blocks[0]!.from === 1
+  return [
+    wrap(`page ${page} ${where}: ${bytes.length === 0 ? 'nothing' : sayRuns(bytes)}`, 2),
+    wrap(`  ${one ? 'block' : 'blocks'} ${sayRuns(blocks)}; the file has ${size} bytes`, 4),
+  ]
+}
 
 /** What a counterexample is of. */
 export interface Heading {
@@ -74,7 +79,10 @@ export const counterexampleLines = (h: Heading, t: Timeline, replay: string): re
   const { run } = t
   const fired = (kind: string): number => run.fired.filter((f) => f.kind === kind).length
   const short = fired('short')
-  const needs = [plural(run.preemptions, 'preemption'), plural(fired('fault'), 'fault'), ...(short === 0 ? [] : [plural(short, 'copy cut short', 'copies cut short')])]
+  const needs = [
+    plural(run.preemptions, 'preemption'), plural(fired('fault'), 'fault'),
+    ...(short === 0 ? [] : [plural(short, 'copy cut short', 'copies cut short')]),
+  ]
   return [
     wrap(`${h.strategy} on ${sayConfig(config)}: ${needs.join(', ')}`, 2),
     ...(before.length === 0 ? [] : [wrap(`before: ${before.map(sayAction).join('; ')}`, 2)]),

@@ -6,7 +6,8 @@ import { type CounterexampleFile, parseCounterexample, printCounterexample } fro
 
 const HASH = `sha256:${'0'.repeat(64)}`
 const file = (more: Partial<CounterexampleFile> = {}): CounterexampleFile => ({
-  claim: 'I4', expected: 'Every delayed block has a dirty block over it.', actual: 'block 3 is delayed', strategy: { name: 'leaks', file: './leaks.ts', hash: HASH },
+  claim: 'I4', expected: 'Every delayed block has a dirty block over it.', actual: 'block 3 is delayed',
+  strategy: { name: 'leaks', file: './leaks.ts', hash: HASH },
   program: leak.program, tape: {}, seed: 7, version: '0.1.0', node: 'v26.10.0', timeline: ['  step  writer 1'], ...more,
 })
 const parsed = (text: string): unknown => {
@@ -21,7 +22,8 @@ const changed = (change: (f: any) => void): unknown => {
 }
 
 test('print, parse => the same; print again => the same text', () => {
-  for (const f of [file(), file({ tape: race().tape, note: 'the bug', seed: null }), file({ strategy: { name: 'x', file: 'y.ts', hash: HASH, mutant: { id: 'Z04b', hash: HASH } } })]) {
+  const mutant = file({ strategy: { name: 'x', file: 'y.ts', hash: HASH, mutant: { id: 'Z04b', hash: HASH } } })
+  for (const f of [file(), file({ tape: race().tape, note: 'the bug', seed: null }), mutant]) {
     const text = printCounterexample(f)
     expect(parsed(text)).toEqual({ ...f, tape: strip(f.tape) })
     expect(text.endsWith('}\n')).toBe(true)
@@ -61,19 +63,20 @@ describe('what is no counterexample is refused in one line', () => {
     ['strategy.mutant.id: must be a number such as Z55, found "../x"', (f) => (f.strategy.mutant = { id: '../x', hash: HASH })],
     ['program.config.blockSize: must be one of 1024, 2048, 4096, found 512', (f) => (f.program.config.blockSize = 512)],
     ['program.config.format: must be one of ext2, ext4, found "xfs"', (f) => (f.program.config.format = 'xfs')],
-    ['program.before[0].op: must be one of write, read, load, store, punch, zero, allocate, dma, truncate, fsync, writeback, reclaim, sync, drop, stat, found "erase"',
-      (f) => (f.program.before[0].op = 'erase')],
+    ['program.before[0].op: must be one of write, read, load, store, punch, zero, allocate, dma, truncate, fsync, writeback, ' +
+      'reclaim, sync, drop, stat, found "erase"', (f) => (f.program.before[0].op = 'erase')],
     ['program.fibers[0][0].pos: must be a whole number from 0 to 98304, found -1', (f) => (f.program.fibers[0][0].pos = -1)],
     ['program.fibers[0][0].len: must be a whole number from 0 to 94208, found 1000000', (f) => (f.program.fibers[0][0].len = 1e6)],
     ['program.fibers[0][0].readable: must be a whole number from 0 to 8192, found 9000', (f) => (f.program.fibers[0][0].readable = 9000)],
-    ['program.fibers[0][0].sink: is no field of this; known are op, pos, len, append, absent, nowait, direct, sync, readable, self', (f) => (f.program.fibers[0][0].sink = 1)],
+    ['program.fibers[0][0].sink: is no field of this; known are op, pos, len, append, absent, nowait, direct, sync, readable, self',
+      (f) => (f.program.fibers[0][0].sink = 1)],
     ['program.fibers: must be 1 to 4 lists, found 0', (f) => (f.program.fibers = [])],
     ['program.fibers[0]: must be 1 to 7 actions, found 0', (f) => (f.program.fibers = [[]])],
     ['tape.schedule[0].pick: must be a whole number from 0 to 2, found 9', (f) => (f.tape.schedule[0] = { n: 3, pick: 9, label: 'begin' })],
     ['tape.when: is no field of this; known are schedule, fault, short, completion, crash, tear', (f) => (f.tape.when = [])],
     ['seed: must be a whole number from 0 to 9007199254740991, found "x"', (f) => (f.seed = 'x')],
-    ['the file.more: is no field of this; known are schema, tool, kind, claim, expected, actual, note, strategy, seed, version, node, operations, program, tape, timeline',
-      (f) => (f.more = 1)],
+    ['the file.more: is no field of this; known are schema, tool, kind, claim, expected, actual, note, strategy, seed, version, node, ' +
+      'operations, program, tape, timeline', (f) => (f.more = 1)],
   ])('%s', (message, change) => {
     expect(changed(change)).toBe(message)
   })

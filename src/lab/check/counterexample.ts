@@ -50,7 +50,8 @@ export interface CounterexampleFile {
 
 /** Actions of a program, one line each. */
 export const sayProgram = ({ config, before, fibers }: Program): readonly string[] => [
-  sayConfig(config), ...before.map((a) => `before: ${sayAction(a)}`), ...fibers.flatMap((f, i) => f.map((a) => `fiber ${i + 1}: ${sayAction(a)}`)),
+  sayConfig(config), ...before.map((a) => `before: ${sayAction(a)}`),
+  ...fibers.flatMap((f, i) => f.map((a) => `fiber ${i + 1}: ${sayAction(a)}`)),
 ]
 
 // --- printing --------------------------------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ const listOf = (v: unknown, at: string): readonly unknown[] => (Array.isArray(v)
 const textOf = (v: unknown, at: string, like: RegExp = /./, want = 'a text that is not empty'): string =>
   typeof v === 'string' && like.test(v) ? v : bad(at, want, v)
 const wholeOf = (v: unknown, at: string, most: number, least = 0): number =>
-  Number.isInteger(v) && (v as number) >= least && (v as number) <= most ? (v as number) : bad(at, `a whole number from ${least} to ${most}`, v)
+  typeof v === 'number' && Number.isInteger(v) && v >= least && v <= most ? v : bad(at, `a whole number from ${least} to ${most}`, v)
 const oneOf = <A>(v: unknown, at: string, all: readonly A[]): A =>
   all.includes(v as A) ? (v as A) : bad(at, `one of ${all.join(', ')}`, v)
 
@@ -124,7 +125,8 @@ const actionOf = (v: unknown, at: string): Action => {
   if (a['readable'] !== undefined) wholeOf(a['readable'], `${at}.readable`, a['len'] as number)
   if (a['self'] !== undefined) wholeOf(a['self'], `${at}.self`, MOST_BYTES / 4096)
   const more = op === 'write' ? ['readable', 'self'] : []
-  only(a, at, ['op', ...(op === 'truncate' ? ['size'] : (WITHOUT as readonly string[]).includes(op) ? [] : ['pos', 'len']), ...flags, ...more])
+  const range = op === 'truncate' ? ['size'] : (WITHOUT as readonly string[]).includes(op) ? [] : ['pos', 'len']
+  only(a, at, ['op', ...range, ...flags, ...more])
   return a as unknown as Action
 }
 
@@ -185,7 +187,8 @@ const designOf = (v: unknown): Design => {
 }
 
 const FIELDS = [
-  'schema', 'tool', 'kind', 'claim', 'expected', 'actual', 'note', 'strategy', 'seed', 'version', 'node', 'operations', 'program', 'tape', 'timeline',
+  'schema', 'tool', 'kind', 'claim', 'expected', 'actual', 'note', 'strategy', 'seed', 'version', 'node', 'operations', 'program', 'tape',
+  'timeline',
 ]
 
 const decode = (value: unknown): CounterexampleFile => {
@@ -193,7 +196,10 @@ const decode = (value: unknown): CounterexampleFile => {
   if (f['tool'] !== 'perform-write' || f['kind'] !== 'counterexample') {
     throw new Bad('this is no counterexample of perform-write: "tool" and "kind" say otherwise')
   }
-  if (f['schema'] !== SCHEMA) throw new Bad(`schema: this perform-write reads ${SCHEMA}, found ${JSON.stringify(f['schema'])}; use the version that wrote it`)
+  const { schema } = f
+  if (schema !== SCHEMA) {
+    throw new Bad(`schema: this perform-write reads ${SCHEMA}, found ${JSON.stringify(schema)}; use the version that wrote it`)
+  }
   only(f, 'the file', FIELDS)
   return {
     claim: textOf(f['claim'], 'claim', /^(I\d{1,2}|port|indeterminate)$/, 'a claim such as I4'),

@@ -70,7 +70,8 @@ export const weigh = (program: Program, preemptions: number, tape: TapeData): re
 const weighProgram = ({ config, before, fibers }: Program): readonly number[] => [
   fibers.length, fibers.reduce((n, f) => n + f.length, 0) + before.length,
   [...before, ...fibers.flat()].reduce((n, a) => n + flagsOf(a).length, 0),
-  (config.leave === undefined ? 0 : 1) + (config.quota === undefined ? 0 : 1), config.format === 'ext4' ? 0 : 1, config.folioOrder, 4096 - config.blockSize,
+  (config.leave === undefined ? 0 : 1) + (config.quota === undefined ? 0 : 1), config.format === 'ext4' ? 0 : 1, config.folioOrder,
+  4096 - config.blockSize,
 ]
 
 const FLAGS = ['append', 'absent', 'self', 'nowait', 'direct', 'sync', 'readable', 'keep'] as const

@@ -60,7 +60,8 @@ export interface Timeline {
 /** Run it once more and look on. @throws BadProgram */
 export const timelineOf = (c: Recorded, bench: Bench): Timeline => {
   let page: PagePicture | null = null
-  const world = new World(c.program, { ...bench, judges: judgesOf(c.claim, bench.judges).map((j) => photographed(j, (p) => { page ??= p })) })
+  const judges = judgesOf(c.claim, bench.judges).map((j) => photographed(j, (p) => { page ??= p }))
+  const world = new World(c.program, { ...bench, judges })
   const writer = new RowWriter(world)
   const run = rerunIn(world, c, (m, fired) => writer.stepped(m, fired))
   writer.end(run.machine)
@@ -205,7 +206,8 @@ const picture = (look: Look, what: string): PagePicture | null => {
   const { where, bytes } = reader !== undefined ? asRead(reader, page) : look.contents !== null ? asRest(look, page) : asCached(look, page)
   const own = owners(look.world.program)
   return {
-    page, where, bytes: runs(bytes.length, page * PAGE, (i) => own(bytes[i]!)).filter((r) => r.what !== ''), blocks: blocksOf(look, page), size: inode.size,
+    page, where, bytes: runs(bytes.length, page * PAGE, (i) => own(bytes[i]!)).filter((r) => r.what !== ''),
+    blocks: blocksOf(look, page), size: inode.size,
   }
 }
 
@@ -221,7 +223,9 @@ const asRead = (r: Record, page: number): { where: string; bytes: Buffer } => {
 const UNSEEN = 0xdd
 
 const asRest = ({ when, contents }: Look, page: number): { where: string; bytes: Buffer } => {
-  const stage = { rest: 'at rest', synced: 'after sync', cold: 'read from the disk', again: 'after the writes were done again', gone: 'at the end' }[when!]
+  const stage = {
+    rest: 'at rest', synced: 'after sync', cold: 'read from the disk', again: 'after the writes were done again', gone: 'at the end',
+  }[when!]
   return { where: stage, bytes: contents!.subarray(page * PAGE, (page + 1) * PAGE) }
 }
 
