@@ -56,7 +56,7 @@ describe('on a design', () => {
 
   test('one that goes another way => the step and the label where it leaves the tape, and on to the end', () => {
     const { code, out } = cli('race.json')
-    const left = /^· the run leaves its tape after step 1: decision \d+ of kind schedule was taken at "[^"]+", and is now asked for at "[^"]/
+    const left = /^· the run leaves its tape after step 1: decision \d+ of kind schedule was taken at "[^"]+", and is now asked for at "/
     expect(out.replace(/\n  /g, ' ')).toMatch(left)
     expect(out.replace(/\n  /g, ' ')).toMatch(/; it went on from there to step \d+\n/)
     expect(out).toContain('✓ I18 is no longer shown\n')
