@@ -91,7 +91,8 @@ export const runShare = (strategy: AnyStrategy, ask: Ask, share: number, say: (p
   let program: Program | null = null
   let report: CheckReport | null = null
   const steps = check({
-    strategy: watched, judges: judgesOf(ask), seed: ask.seed, executions: Math.ceil((ask.executions ?? BUDGETS[ask.budget]) / SHARES), share, of: SHARES,
+    strategy: watched, judges: judgesOf(ask), seed: ask.seed, share, of: SHARES,
+    executions: Math.ceil((ask.executions ?? BUDGETS[ask.budget]) / SHARES),
     about: (p) => { program = p }, ...(ask.format && { format: ask.format }), ...(ask.claim && { until: ask.claim }),
   })
   let cross = NO_CROSS
@@ -197,13 +198,16 @@ type Row = Pick<Claim, 'id' | 'family' | 'short' | 'declared' | 'vacuous'>
 
 const PORT: Row = { id: 'port', family: 'calls', short: 'the contract of the port is kept' }
 
-/** Claims of the project's list that no judge of a check looks at yet, with what would have to. */
-export const ELSEWHERE: readonly (Pick<Claim, 'id' | 'short'> & { readonly why: string })[] = [
+/** Claims that were left out of the checks, with what looks at them instead. */
+const LEFT_OUT: readonly (Pick<Claim, 'id' | 'short'> & { readonly why: string })[] = [
   { id: 'I28', short: 'a crash shows old, new or zero', why: 'a check loses no power' },
   { id: 'I30', short: 'a stolen page has no other writer', why: 'no program of a check writes from a pipe' },
   { id: 'I31', short: 'a failed COW write harms neither owner', why: 'neither ext2 nor ext4 shares blocks' },
   { id: 'I32', short: 'any two designs give the same bytes', why: 'a check looks at one design; properties/agreement.test.ts at all' },
 ]
+
+/** Claims of the project's list that no judge of a check looks at, and why. */
+export const ELSEWHERE = LEFT_OUT.filter(({ id }) => !CLAIMS.some((c) => c.id === id))
 
 /** Claims that a check gives a verdict of, with `port` last. */
 export const ROWS: readonly Row[] = [...CLAIMS, PORT]
@@ -254,8 +258,12 @@ export const conclude = (strategy: AnyStrategy, ask: Ask, shares: readonly Share
   const known = ROWS.map((r) => r.id)
   const others = Object.keys(shown).filter((id) => !known.includes(id))
     .map((id): Row => ({ id, family: 'calls', short: 'the check itself' }))
-  const rows = [...ROWS, ...others].filter((r) => ask.claim === undefined || r.id === ask.claim || r.id === ended?.claim || (r.id === 'port' && 'port' in shown))
-  return { strategy: strategy.name, verdicts: rows.map((r) => verdictOf(r, facts)), certificate: certify(ask, report, shares), ended: ended?.what ?? null }
+  const isAsked = ({ id }: Row): boolean =>
+    ask.claim === undefined || id === ask.claim || id === ended?.claim || (id === 'port' && 'port' in shown)
+  return {
+    strategy: strategy.name, verdicts: [...ROWS, ...others].filter(isAsked).map((r) => verdictOf(r, facts)),
+    certificate: certify(ask, report, shares), ended: ended?.what ?? null,
+  }
 }
 
 /** Check a design in this thread, share after share. Code that throws or loops is a finding, never an error. */

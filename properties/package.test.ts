@@ -99,11 +99,13 @@ describe('a design in a package of its own, as init makes it', () => {
 
   test('the skeleton compiles, and asks for the runner that we test with', () => {
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--skipLibCheck', '--allowImportingTsExtensions', '--types', 'node']
+    const language = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--allowImportingTsExtensions']
+    const options = ['--noEmit', '--skipLibCheck', ...language, '--types', 'node']
     const roots = ['--typeRoots', join(root, 'node_modules', '@types')]
     expect(command(process.execPath, tsc, ...options, ...roots, 'strategy.ts', 'strategy.test.ts')).toEqual({ code: 0, out: '' })
-    const { devDependencies } = JSON.parse(readFileSync(join(plugin, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
-    expect(devDependencies['vitest']).toBe(`^${(read('package.json') as { devDependencies: Record<string, string> }).devDependencies['vitest']!}`)
+    type Manifest = { readonly devDependencies: Readonly<Record<string, string>> }
+    const { devDependencies } = JSON.parse(readFileSync(join(plugin, 'package.json'), 'utf8')) as Manifest
+    expect(devDependencies['vitest']).toBe(`^${(read('package.json') as Manifest).devDependencies['vitest']!}`)
   })
 })
 
@@ -114,7 +116,8 @@ describe('the packed tarball, installed into an empty folder without a network',
     const emitted = (path: string): readonly string[] => [path.replace(/\.ts$/, '.js'), path.replace(/\.ts$/, '.d.ts')]
     const dist = join(installed, 'dist')
     expect(globSync('src/**/*.{js,ts}', { cwd: dist }).sort()).toEqual(sources.flatMap(emitted).sort())
-    for (const path of globSync('properties/**/*.{js,ts}', { cwd: dist })) expect(SHIPPED.some((s) => path.startsWith(s.replace(/\.ts$/, '.'))), path).toBe(true)
+    const isShipped = (path: string): boolean => SHIPPED.some((s) => path.startsWith(s.replace(/\.ts$/, '.')))
+    for (const path of globSync('properties/**/*.{js,ts}', { cwd: dist })) expect(isShipped(path), path).toBe(true)
     expect(existsSync(join(dist, 'properties', 'mutants', 'kills.json'))).toBe(true)
   })
 

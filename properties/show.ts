@@ -16,8 +16,8 @@ export const sentenceOf = (claim: string): string =>
 
 /** A program, one line an action: for what cannot be run again. */
 const plainLines = ({ claim, what, program: { config, before, fibers } }: Counterexample): readonly string[] => [
-  sayConfig(config), ...before.map((a) => `before   ${sayAction(a)}`), ...fibers.flatMap((f, i) => f.map((a) => `fiber ${i + 1}  ${sayAction(a)}`)),
-  `✗ ${claim}: ${what}`,
+  sayConfig(config), ...before.map((a) => `before   ${sayAction(a)}`),
+  ...fibers.flatMap((f, i) => f.map((a) => `fiber ${i + 1}  ${sayAction(a)}`)), `✗ ${claim}: ${what}`,
 ]
 
 /**

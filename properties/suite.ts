@@ -45,7 +45,9 @@ export interface SuiteOptions {
 }
 
 const askOf = ({ budget = 'smoke', seed = 1, ...more }: SuiteOptions): Ask => {
-  if (!Object.hasOwn(BUDGETS, budget)) throw new RangeError(`writePathSuite: no budget "${budget}"; known are ${Object.keys(BUDGETS).join(', ')}`)
+  if (!Object.hasOwn(BUDGETS, budget)) {
+    throw new RangeError(`writePathSuite: no budget "${budget}"; known are ${Object.keys(BUDGETS).join(', ')}`)
+  }
   if (more.claim !== undefined && !ROWS.some((r) => r.id === more.claim)) {
     throw new RangeError(`writePathSuite: no claim "${more.claim}"; known are ${ROWS.map((r) => r.id).join(', ')}`)
   }

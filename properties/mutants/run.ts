@@ -94,8 +94,8 @@ const say = (r: Result, s: Settings): string => {
   const others = Object.keys(r.broken).filter((c) => c !== r.claim)
   const end = r.killed ? `killed in ${r.executions} executions, ${r.seconds} s` : `LIVES after ${r.executions} executions`
   return [
-    `${r.id} ${r.claim.padEnd(3)} ${end}`, others.length === 0 ? '' : `; also broke ${others.join(', ')}`, r.but === null ? '' : `; ${r.but}`,
-    s.without === null ? '' : `; without ${s.without}`,
+    `${r.id} ${r.claim.padEnd(3)} ${end}`, others.length === 0 ? '' : `; also broke ${others.join(', ')}`,
+    r.but === null ? '' : `; ${r.but}`, s.without === null ? '' : `; without ${s.without}`,
   ].join('')
 }
 
@@ -114,8 +114,8 @@ const matrix = (results: readonly Result[], goods: readonly Good[]): string => {
 
 const resultTable = (results: readonly Result[]): string => {
   const rows = results.map((r): Row => [
-    `${r.id.padEnd(4)} ${r.claim.padEnd(3)} ${r.strategy}`, r.killed ? paint('green', 'killed') : paint('red', 'LIVES'), String(r.executions),
-    r.seconds.toFixed(1), String(r.lines), r.by === null ? '-' : `${r.operations} / ${r.by.lines.length}`,
+    `${r.id.padEnd(4)} ${r.claim.padEnd(3)} ${r.strategy}`, r.killed ? paint('green', 'killed') : paint('red', 'LIVES'),
+    String(r.executions), r.seconds.toFixed(1), String(r.lines), r.by === null ? '-' : `${r.operations} / ${r.by.lines.length}`,
   ])
   return table(['mutant, claim, design', '', 'executions', 'seconds', 'change', 'actions / lines'], rows)
 }
@@ -145,7 +145,9 @@ const main = async (): Promise<number> => {
   })
   const s: Settings = { seed: Number(values.seed), executions: Number(values.executions), without: values.without ?? null }
   const all = (values.only ?? []).length === 0
-  if (!Number.isInteger(s.seed) || !Number.isInteger(s.executions) || s.executions < 1) return usage('give whole numbers to --seed and --executions')
+  if (!Number.isInteger(s.seed) || !Number.isInteger(s.executions) || s.executions < 1) {
+    return usage('give whole numbers to --seed and --executions')
+  }
   if (values.write === true && (!all || s.without !== null)) return usage('--write is for a full run: leave --only and --without out')
   const unknown = values.only?.find((id) => !MUTANTS.some((m) => m.id === id))
   if (unknown !== undefined) return usage(`no mutant ${unknown}; known are ${MUTANTS.map((m) => m.id).join(', ')}`)
@@ -155,7 +157,8 @@ const main = async (): Promise<number> => {
     process.stderr.write(`${say(r, s)}\n`)
     return r
   })
-  const goods = s.without !== null ? [] : await inLanes([...new Set(results.map((r) => r.strategy))], LANES, (d) => checkGood(d, results, s))
+  const designs = s.without !== null ? [] : [...new Set(results.map((r) => r.strategy))]
+  const goods = await inLanes(designs, LANES, (d) => checkGood(d, results, s))
   print(results, goods, s)
   if (values.json !== undefined) write(values.json, results, s)
   if (values.write === true) write(KILLS, results, s)

@@ -57,12 +57,14 @@ describe('check', () => {
 
   test('a design that throws, loops, or ends its thread is a finding with its name on it', () => {
     const check = (file: string) => cli('check', file, '--budget', 'smoke', '--patience', '2')
-    expect(check(plugin('throws.ts', `throw new TypeError('oops')`))).toMatchObject({ code: 1, out: expect.stringContaining('begin: threw TypeError: oops') })
+    const throws = check(plugin('throws.ts', `throw new TypeError('oops')`))
+    expect(throws).toMatchObject({ code: 1, out: expect.stringContaining('begin: threw TypeError: oops') })
     const loops = check(plugin('loops.ts', 'while (w) ;'))
     expect(loops).toMatchObject({ code: 1, out: expect.stringContaining('the hook begin did not return within 2 s: an endless loop') })
     expect(loops.out).toContain('the check was ended early')
     const exits = check(plugin('exits.ts', `console.log('bye'); process.exit(4)`))
-    expect(exits).toMatchObject({ code: 1, out: expect.stringContaining('the contract of the port is kept: it ended its thread, with code 4') })
+    expect(exits.code).toBe(1)
+    expect(exits.out).toContain('the contract of the port is kept: it ended its thread, with code 4')
     expect(exits.out).not.toContain('bye')
   })
 
@@ -91,7 +93,8 @@ describe('check', () => {
 
 test('init makes a folder, once', () => {
   expect(cli('init', 'strategy', 'my-design')).toMatchObject({ code: 0, err: '' })
-  for (const file of ['package.json', 'strategy.ts', 'strategy.test.ts', 'README.md']) expect(existsSync(join(folder, 'my-design', file))).toBe(true)
+  for (const file of ['package.json', 'strategy.ts', 'README.md']) expect(existsSync(join(folder, 'my-design', file))).toBe(true)
   expect(readFileSync(join(folder, 'my-design', 'strategy.test.ts'), 'utf8').trimEnd().split('\n')).toHaveLength(5)
-  expect(cli('init', 'strategy', 'my-design')).toMatchObject({ code: 2, err: 'perform-write: my-design: exists and is not empty; choose another name\n' })
+  const again = cli('init', 'strategy', 'my-design')
+  expect(again).toMatchObject({ code: 2, err: 'perform-write: my-design: exists and is not empty; choose another name\n' })
 })

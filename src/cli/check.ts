@@ -120,15 +120,19 @@ const print = (argument: string, mutant: MutantEntry | null, checked: Checked, a
   out(verdictTable(checked))
   if (ask.claim === undefined) out(ELSEWHERE.map((c) => `${wrap(`· ${c.id} ${c.short}: not checked here; ${c.why}`, 2)}\n`).join(''))
   out('\n')
-  for (const v of checked.verdicts) if (v.status === 'fail' || v.counterexample !== undefined) out(`${failure(v, replayOf(argument, v.claim, o))}\n`)
+  const broken = checked.verdicts.filter((v) => v.status === 'fail' || v.counterexample !== undefined)
+  for (const v of broken) out(`${failure(v, replayOf(argument, v.claim, o))}\n`)
   out(`${certificateText(checked, ask.budget)}\n${verdictLine(checked)}`)
 }
 
 /** The command that shows it again, from its file or by looking for it. */
-const replayOf = (argument: string, claim: string, o: Options): string => o.save !== undefined ? `perform-write replay ${fileOf(o.save, claim)}` : [
-  `perform-write check ${argument} --claim ${claim}`, o.fs === undefined ? '' : ` --fs ${o.fs}`, o.seed === 1 ? '' : ` --seed ${o.seed}`,
-  o.budget === 'ci' ? '' : ` --budget ${o.budget}`,
-].join('')
+const replayOf = (argument: string, claim: string, o: Options): string => {
+  if (o.save !== undefined) return `perform-write replay ${fileOf(o.save, claim)}`
+  const settings = [
+    o.fs === undefined ? '' : ` --fs ${o.fs}`, o.seed === 1 ? '' : ` --seed ${o.seed}`, o.budget === 'ci' ? '' : ` --budget ${o.budget}`,
+  ]
+  return `perform-write check ${argument} --claim ${claim}${settings.join('')}`
+}
 
 const fileOf = (folder: string, claim: string): string => join(folder, `${claim}.json`)
 

@@ -5,7 +5,9 @@ export const VITEST = '^5.1.1'
 
 const PACKAGE = (name: string, version: string): string => `${JSON.stringify({
   name, version: '0.1.0', private: true, type: 'module',
-  scripts: { test: 'vitest run', check: 'perform-write check ./strategy.ts', compare: 'perform-write compare reserve-allocate ./strategy.ts' },
+  scripts: {
+    test: 'vitest run', check: 'perform-write check ./strategy.ts', compare: 'perform-write compare reserve-allocate ./strategy.ts',
+  },
   dependencies: { 'perform-write': `^${version}` },
   devDependencies: { vitest: VITEST },
 }, null, 2)}\n`
@@ -56,8 +58,8 @@ $ npm run check            # the same for a minute, with a certificate
 $ npm run compare          # what it costs, beside reserve-allocate
 \`\`\`
 
-The design is \`strategy.ts\`. Its hooks, and the rules for them: \`node_modules/perform-write/docs/writing-a-strategy.md\`. What a test that
-passes means, and what it does not: \`docs/what-a-tick-means.md\` in the same place.
+The design is \`strategy.ts\`. Its hooks, and the rules for them: \`node_modules/perform-write/docs/writing-a-strategy.md\`. What a
+test that passes means, and what it does not: \`docs/what-a-tick-means.md\` in the same place.
 `
 
 /** Files by name. */

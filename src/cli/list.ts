@@ -63,8 +63,8 @@ export const listCommand = (): Command =>
         section('designs', all.strategies.flatMap((s) => [[s.name, s.summary], ['', `(${s.source})`]] as const)),
         section('file systems', all.fileSystems.map((f) => [f.name, f.summary] as const)),
         section('claims', all.claims.map((c) => [c.name, `${c.family}: ${c.sentence}${sayChecked(c)}`] as const)),
-        `${wrap(`mutants: ${all.mutants.killed} of ${all.mutants.catalogue} real bugs of the catalogue were killed by check in the last full run of ` +
-          'npm run mutants', 2)}\n`,
+        `${wrap(`mutants: ${all.mutants.killed} of ${all.mutants.catalogue} real bugs of the catalogue were killed by check ` +
+          'in the last full run of npm run mutants', 2)}\n`,
         section('workloads', all.workloads.map((w) => [w.name, `${w.kind}: ${w.description}`] as const)),
       ].join('\n'))
       if (json !== undefined) writeJson(json, all)

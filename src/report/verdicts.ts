@@ -53,8 +53,10 @@ export const failure = (v: Verdict, replay: string): string => [
 
 const exponent = (n: number): string => (n === 0 ? '0' : n < 1e-3 ? n.toExponential(0) : n.toFixed(3))
 
+const orNone = (n: number): string => (n === 0 ? '-' : count(n))
+
 const laneLine = (l: CertifiedLane): Row =>
-  [` ${l.bounds}`, count(l.programs), l.exhausted === 0 ? '-' : count(l.exhausted), count(l.executions), l.states === 0 ? '-' : count(l.states)]
+  [` ${l.bounds}`, count(l.programs), orNone(l.exhausted), count(l.executions), orNone(l.states)]
 
 /** What the check did, and what it did not. */
 export const certificateText = ({ certificate: c }: Checked, budget: string): string => {

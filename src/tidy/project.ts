@@ -51,8 +51,8 @@ const open = (config: string, overlay: ReadonlyMap<string, string>, wanted: (pat
   return { units, program: project.program, close: () => api.close() }
 }
 
-/** Everything that tsconfig.json includes. */
-export const openProject = (): Project => open('tsconfig.json', new Map(), () => true)
+/** All code that tsconfig.json includes; what is imported as data is none. */
+export const openProject = (): Project => open('tsconfig.json', new Map(), (path) => !path.endsWith('.json'))
 
 /** Only `files` (path to text), typed together with whatever they import. */
 export const plant = (files: Readonly<Record<string, string>>): Project => {

@@ -80,9 +80,11 @@ const compare = (world: World, total: { -readonly [K in keyof CrossCheck]: Cross
   total.reversed += reversed.executions
   const { config, fibers } = world.program
   const differ = (how: string): void => {
-    total.differences = [...total.differences, `${sayConfig(config)}: ${fibers.map((f) => f.map(sayAction).join('; ')).join(' | ')}: ${how}`]
+    const program = fibers.map((f) => f.map(sayAction).join('; ')).join(' | ')
+    total.differences = [...total.differences, `${sayConfig(config)}: ${program}: ${how}`]
   }
-  for (const [route, s] of [['pruned', pruned], ['without pruning', unpruned], ['with the fibers the other way round', reversed]] as const) {
+  const routes = { pruned, 'without pruning': unpruned, 'with the fibers the other way round': reversed }
+  for (const [route, s] of Object.entries(routes)) {
     if (s.interrupted.includes('indeterminate')) differ(`${route}, the same choices led to another state`)
     else if (!same(pruned.endStates, s.endStates)) differ(`${pruned.endStates.length} ends, ${route} ${s.endStates.length}`)
   }
