@@ -5,14 +5,14 @@
  * of the design's source, so that a replay can say whether the design is still the same.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { CLAIMS, JUDGES } from '../../properties/claims/index.ts'
 import type { AnyStrategy } from '../fs/strategy.ts'
 import type { Counterexample } from '../lab/check/check.ts'
-import { type CounterexampleFile, type Design, parseCounterexample } from '../lab/check/counterexample.ts'
+import { type CounterexampleFile, type Design, parseCounterexample, printCounterexample } from '../lab/check/counterexample.ts'
 import type { Bench } from '../lab/check/rerun.ts'
 import { shrink } from '../lab/check/shrink.ts'
 import { timelineOf } from '../lab/check/timeline.ts'
@@ -82,6 +82,16 @@ export const wrapUp = (
 
 /** `delalloc-per-block with Z55`. */
 export const nameOf = ({ name, mutant }: Design): string => (mutant === undefined ? name : `${name} with ${mutant.id}`)
+
+/** Write it into `folder`, which is made if need be, under a name that says what it is. @returns the path */
+export const saveCounterexample = (folder: string, file: CounterexampleFile): string => {
+  const text = printCounterexample(file)
+  const { name, mutant } = file.strategy
+  const path = join(folder, [file.claim, mutant?.id ?? name, hashOf(text).slice(7, 15)].join('-') + '.json')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(path, text)
+  return path
+}
 
 /** The counterexample in a file. @throws UsageError in one line that names the file, and the line or field */
 export const readCounterexample = (path: string): CounterexampleFile => {

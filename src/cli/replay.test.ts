@@ -9,7 +9,7 @@ import { type Design, printCounterexample } from '../lab/check/counterexample.ts
 import { KernelArm } from '../oracle/kernel-arm.ts'
 import { delallocPerBlock } from '../strategies/delalloc-per-block.ts'
 import { getBlock } from '../strategies/get-block.ts'
-import { designOf, wrapUp } from './counterexamples.ts'
+import { designOf, readCounterexample, saveCounterexample, wrapUp } from './counterexamples.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 let folder: string
@@ -67,6 +67,14 @@ describe('on a design', () => {
     const name = put('old.json', text('race.json').replace(/sha256:[0-9a-f]{64}/, `sha256:${'0'.repeat(64)}`))
     expect(cli(name).out).toMatch(/^· src\/strategies\/get-block\.ts has changed since this was found\n/)
   })
+})
+
+test('a counterexample that is saved has a name that says what it is, the same each time', () => {
+  const file = readCounterexample(join(folder, 'leak.json'))
+  const path = saveCounterexample(join(folder, 'found'), file)
+  expect(path).toMatch(/\/found\/I4-Z55-[0-9a-f]{8}\.json$/)
+  expect(saveCounterexample(join(folder, 'found'), file)).toBe(path)
+  expect(readCounterexample(path)).toEqual(file)
 })
 
 describe('usage', () => {
