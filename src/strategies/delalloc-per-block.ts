@@ -17,7 +17,6 @@
  *
  * Sources: fs/ext4/inode.c (ext4_da_write_begin, ext4_da_map_blocks, ext4_insert_delayed_block).
  */
-import { settle } from '../fs/settle.ts'
 import type { SpaceError } from '../fs/space.ts'
 import type { Strategy } from '../fs/strategy.ts'
 import type { Write } from '../fs/write.ts'
@@ -53,6 +52,8 @@ export const delallocPerBlock: Strategy<SpaceError | 'EIO' | 'ENOMEM', never> = 
   },
 
   *end(k, w, m) {
-    yield* settle(k, w, m)
+    if (m.reserved > 0 || m.reservedMap > 0) w.fs.unreserve(k, m, m.written < m.len)
+    // Not `settle`: what was zeroed inside i_size may be under writeback by now, and clean.
+    yield* nodelalloc.end!(k, w, m)
   },
 }
