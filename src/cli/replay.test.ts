@@ -101,6 +101,12 @@ describe('usage', () => {
     expect(foreign.code).toBe(2)
   })
 
+  test('a mutant that there is not => its name, 2', () => {
+    const { code, err } = cli(put('unknown.json', text('leak.json').replace('"id":"Z55"', '"id":"Z99"')))
+    expect(err).toMatch(/^perform-write: Z99: no mutant Z99.*; --on takes another design\n$/)
+    expect(code).toBe(2)
+  })
+
   test('a program that cannot be set up => what failed, 2', () => {
     const impossible = text('race.json').replace('"before": []', '"before": [{"op":"allocate","pos":0,"len":4096}]')
       .replace('"format":"ext4"', '"format":"ext2"')

@@ -5,7 +5,7 @@
  * Where the code has changed since, the run goes on greedily, and what left the tape is named by step and label.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, Option } from 'commander'
 import { CLAIMS } from '../../properties/claims/index.ts'
@@ -16,7 +16,7 @@ import { BadProgram } from '../lab/check/place.ts'
 import type { Rerun } from '../lab/check/rerun.ts'
 import { timelineOf } from '../lab/check/timeline.ts'
 import { World } from '../lab/check/world.ts'
-import { kernelOf, REPLAY_KERNELS, replayOnKernel } from '../oracle/kernel-replay.ts'
+import { kernelOf, REPLAY_KERNELS, type ReplayKernel, replayOnKernel } from '../oracle/kernel-replay.ts'
 import { pythonOf } from '../report/python.ts'
 import { paint, wrap } from '../report/table.ts'
 import { counterexampleLines } from '../report/timeline.ts'
@@ -58,20 +58,50 @@ export const replayCommand = (): Command =>
 
 const replay = async (path: string, o: Options): Promise<number> => {
   const c = readCounterexample(path)
-  const mutant = o.on === undefined || o.on.startsWith('kernel:') ? c.strategy.mutant?.id : undefined
-  if (mutant !== undefined && process.env['MUTANT'] !== mutant) return withMutant(mutant)
   if (o.export === 'python') return exportPython(c, path, o)
-  if (o.on?.startsWith('kernel:') === true) return onKernel(c, path, o.on.slice('kernel:'.length), o)
+  const mutant = o.on === undefined || kernelIn(o) !== null ? c.strategy.mutant?.id : undefined
+  if (mutant !== undefined && process.env['MUTANT'] !== mutant) return withMutant(mutant)
+  const kernel = kernelIn(o)
+  if (kernel !== null) return onKernel(c, path, kernel, o)
   const argument = o.on ?? argumentOf(c, path)
   return onDesign(c, path, argument, await designFor(argument), o)
 }
 
+/** The kernel that `--on` names, or null: it names none. @throws UsageError if there is no such kernel */
+const kernelIn = ({ on }: Options): ReplayKernel | null => {
+  if (on?.startsWith('kernel:') !== true) return null
+  const kernel = kernelOf(on.slice('kernel:'.length))
+  if (kernel === null) throw new UsageError(`--on ${on}: known are ${REPLAY_KERNELS.map((k) => `kernel:${k}`).join(', ')}`)
+  return kernel
+}
+
+/** What is used here of the catalogue of mutants, which comes with the sources only. */
+interface Catalogue {
+  mutant(id: string): unknown
+  apply(m: unknown, file: string, source: string): string
+  patchesOf(m: unknown): readonly { readonly file: string }[]
+}
+
+/** @throws UsageError if there is no such mutant, or its change does not fit the sources any more */
+const mustApply = async (id: string): Promise<void> => {
+  const load = async (name: string): Promise<Partial<Catalogue>> =>
+    import(new URL(`../../properties/mutants/${name}.ts`, import.meta.url).href) as Promise<Partial<Catalogue>>
+  const { mutant, apply, patchesOf } = { ...(await load('index')), ...(await load('mutant')) } as Catalogue
+  try {
+    const m = mutant(id)
+    for (const { file } of patchesOf(m)) apply(m, file, readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'))
+  } catch (e) {
+    throw new UsageError(`${id}: ${e instanceof Error ? e.message : String(e)}; --on takes another design`)
+  }
+}
+
 /** The same command in a process in which the mutant is alive. @returns its exit code */
-const withMutant = (id: string): number => {
+const withMutant = async (id: string): Promise<number> => {
   const hook = new URL('../../properties/mutants/hook.ts', import.meta.url)
   if (!existsSync(hook)) {
     throw new UsageError(`${id} is a mutant: those come with the sources of perform-write, not with the package; --on takes a design`)
   }
+  await mustApply(id)
   const main = fileURLToPath(new URL('./main.ts', import.meta.url))
   const done = spawnSync(process.execPath, ['--import', hook.href, main, ...process.argv.slice(2)], {
     stdio: 'inherit', env: { ...process.env, MUTANT: id },
@@ -146,16 +176,14 @@ const verdict = ({ claim }: CounterexampleFile, { shown }: Rerun, others: readon
 
 const familyOf = (claim: string): string => CLAIMS.find((c) => c.id === claim)?.family ?? 'port'
 
-const onKernel = async (c: CounterexampleFile, path: string, name: string, o: Options): Promise<number> => {
-  const kernel = kernelOf(name)
-  if (kernel === null) throw new UsageError(`--on kernel:${name}: known are ${REPLAY_KERNELS.map((k) => `kernel:${k}`).join(', ')}`)
+const onKernel = async (c: CounterexampleFile, path: string, kernel: ReplayKernel, o: Options): Promise<number> => {
   const argument = argumentOf(c, path)
   const strategy = await designFor(isFile(argument) && !existsSync(argument) ? c.strategy.name : argument)
   const result = await replayOnKernel(c, { kernel, family: familyOf(c.claim), bench: benchOf(strategy) }).catch((e: unknown) => {
-    throw new InfrastructureError(`kernel:${name}: ${e instanceof Error ? e.message : String(e)}`)
+    throw new InfrastructureError(`kernel:${kernel}: ${e instanceof Error ? e.message : String(e)}`)
   })
   if ('obstacle' in result) throw new UsageError(`${path}: ${result.obstacle}`)
-  if ('unavailable' in result) throw new InfrastructureError(`kernel:${name}: ${result.unavailable}`)
+  if ('unavailable' in result) throw new InfrastructureError(`kernel:${kernel}: ${result.unavailable}`)
   process.stdout.write(`${result.lines.join('\n')}\n`)
   const broken = result.findings.length > 0
   const where = `${result.release}, ${kernel}`
@@ -166,12 +194,11 @@ const onKernel = async (c: CounterexampleFile, path: string, name: string, o: Op
 }
 
 const exportPython = (c: CounterexampleFile, path: string, o: Options): number => {
-  if (o.on !== undefined && !o.on.startsWith('kernel:')) {
+  const kernel = kernelIn(o)
+  if (o.on !== undefined && kernel === null) {
     throw new UsageError('--export python is for a kernel: --on takes kernel:ext4 or kernel:ext2 then')
   }
-  const kernel = kernelOf(o.on?.slice('kernel:'.length) ?? c.program.config.format)
-  if (kernel === null) throw new UsageError(`--on ${o.on}: known are ${REPLAY_KERNELS.map((k) => `kernel:${k}`).join(', ')}`)
-  const script = pythonOf({ ...c, expected: sentenceOf(c.claim) }, { kernel, family: familyOf(c.claim) })
+  const script = pythonOf({ ...c, expected: sentenceOf(c.claim) }, { kernel: kernel ?? c.program.config.format, family: familyOf(c.claim) })
   if ('obstacle' in script) throw new UsageError(`${path}: ${script.obstacle}`)
   process.stdout.write(script.text)
   return EXIT.pass
