@@ -1,10 +1,11 @@
 /**
- * The 2010 argument, replayed: the places where the designs of the thread differ, each as a small program on every design, all
- * schedules; and the sentences of seed 002 with what those runs say of them.
+ * The 2010 argument, replayed: the places where the designs of the thread differ, each as a small program on every
+ * design, all schedules; and the sentences of seed 002 with what those runs say of them.
  *
- * Designs are held to the sentence, not to what they declare: a late failure that changes the file counts, declared or not. An
- * *injection* is exhaustive: every interleaving of its fibers, every order of completion, every choice of the one fault that it
- * names, with no bound on preemptions; no other fault. Run by itself, this file renews the generated parts of the document.
+ * Designs are held to the sentence, not to what they declare: a late failure that changes the file counts, declared or
+ * not. An *injection* is exhaustive: every interleaving of its fibers, every order of completion, every choice of the
+ * one fault that it names, with no bound on preemptions; no other fault. Run by itself, this file renews the generated
+ * parts of the document.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { AnyStrategy, Claims } from '../src/fs/strategy.ts'
@@ -78,17 +79,22 @@ const injection = (
 
 /** The four places of May 2010, and what follows from them. */
 export const INJECTIONS: readonly Injection[] = [
-  injection('a', 'ALLOCATE fails', 'recording the extent fails (ENOMEM), where a page that is uptodate and dirty is part of the write',
+  injection('a', 'ALLOCATE fails', 'recording the extent fails (ENOMEM), where a page that is uptodate and dirty ' +
+    'is part of the write',
     PLAIN, [write(4096, 4096)], [[write(0, 8192)], [{ op: 'read', pos: 4096, len: 4096 }]], { site: 'ENOMEM.record' }),
-  injection('b', 'store in between', 'a store through a mapping, to bytes of the page that the write does not cover, at any time',
+  injection('b', 'store in between', 'a store through a mapping, to bytes of the page that the write does not ' +
+    'cover, at any time',
     SMALL, [write(0, 4096)], [[write(100, 300)], [{ op: 'store', pos: 3000, len: 200 }]]),
-  injection('c', 'pinned page', 'a device that pinned the page writes to bytes that the write does not cover, at any time',
+  injection('c', 'pinned page', 'a device that pinned the page writes to bytes that the write does not cover, at ' +
+    'any time',
     SMALL, [write(0, 4096)], [[write(100, 300)], [{ op: 'dma', pos: 3000, len: 200 }]]),
-  injection('d', 'reader, one page', 'a read of one page that is being overwritten, held to see all or nothing of the write in that page',
+  injection('d', 'reader, one page', 'a read of one page that is being overwritten, held to see all or nothing of ' +
+    'the write in that page',
     SMALL, [write(0, 4096)], [[write(0, 4096)], [{ op: 'read', pos: 0, len: 4096 }]], { hold: { ...STRICT, isolation: 'page' } }),
   injection('d2', 'reader, whole write', 'the same over two pages, held to see all or nothing of the whole write',
     SMALL, [write(0, 8192)], [[write(0, 8192)], [{ op: 'read', pos: 0, len: 8192 }]], { hold: { ...STRICT, isolation: 'write' } }),
-  injection('e', 'write under I/O', 'the page is overwritten by write(2) while fsync writes it back: asked is whether the bytes on their way change',
+  injection('e', 'write under I/O', 'the page is overwritten by write(2) while fsync writes it back: asked is ' +
+    'whether the bytes on their way change',
     SMALL, [write(0, 4096)], [[write(0, 4096)], [fsync]], { judges: [UNSTABLE] }),
   injection('f', 'store under I/O', 'the same with a store through a mapping, the page mapped before',
     SMALL, [write(0, 4096), { op: 'store', pos: 0, len: 512 }], [[{ op: 'store', pos: 1024, len: 512 }], [fsync]], { judges: [UNSTABLE] }),
@@ -123,7 +129,8 @@ const RUNS = 100_000
 
 /** One injection on one design. */
 export const inject = (i: Injection, s: AnyStrategy): Cell => {
-  const world = new Asked(i.program, { strategy: { ...s, claims: { ...s.claims, ...i.hold } }, judges: i.judges.filter((j) => j.claim !== 'I16') })
+  const strategy = { ...s, claims: { ...s.claims, ...i.hold } }
+  const world = new Asked(i.program, { strategy, judges: i.judges.filter((j) => j.claim !== 'I16') })
   world.site = i.site
   const all = explore(world, {
     budget: { executions: RUNS }, steps: STEP_BUDGET, collect: true, bounds: { completion: Infinity, short: Infinity, fault: Infinity },
@@ -158,7 +165,8 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
 const sayCell = (i: Injection, c: Cell): string => {
   const claims = Object.keys(c.broken).sort()
   const schedules = c.schedules === null ? `${count(c.states)} states, not all` : count(c.schedules)
-  const result = claims.length === 0 ? (i.site !== undefined && !c.reached ? 'no such failure' : 'held') : `**${claims.join(', ')}**`
+  const result = claims.length === 0 ? (i.site !== undefined && !c.reached ? 'no such ' +
+    'failure' : 'held') : `**${claims.join(', ')}**`
   return `${result} (${schedules})`
 }
 
@@ -170,7 +178,8 @@ const cellsTable = ({ cells }: Results): string => table(
 const programs = (): string => INJECTIONS.map((i) => {
   const { config, before, fibers } = i.program
   const done = before.map(sayAction).join('; ')
-  return `- **${i.id}**: ${i.says}; ${sayConfig(config)}; before: ${done}; at once: ${fibers.map((f) => f.map(sayAction).join(', ')).join(' | ')}`
+  return `- **${i.id}**: ${i.says}; ${sayConfig(config)}; before: ${done}; at once: ` +
+    `${fibers.map((f) => f.map(sayAction).join(', ')).join(' | ')}`
 }).join('\n')
 
 /** How each cell broke; designs that break alike share a line. */
@@ -182,17 +191,20 @@ const breaks = ({ cells }: Results): string => INJECTIONS.flatMap((i) => {
       by.set(line, [...(by.get(line) ?? []), s.name])
     }
   }
-  return [...by].map(([line, names]) => `- **${i.id}** ${line} (${names.length === strategies.length ? 'every design' : names.join(', ')})`)
+  return [...by].map(([line, names]) => `- **${i.id}** ${line} ` +
+    `(${names.length === strategies.length ? 'every design' : names.join(', ')})`)
 }).join('\n')
 
 const undoTable = ({ undo }: Results): string => table(
-  ['design', 'writes failed', 'blocks unreserved', 'blocks punched', 'blocks zeroed', 'folios dropped', 'locks taken', 'may fail in the undo',
+  ['design', 'writes failed', 'blocks unreserved', 'blocks punched', 'blocks zeroed', 'folios dropped', 'locks ' +
+    'taken', 'may fail in the undo',
     'pairs', 'blocks lost'],
   Object.values(undo).map((r) => {
     const failed = sumUndo(r, (s) => s.failed)
     const per = (v: keyof UndoReport['sites'][number]['verbs']): string => perUnit(sumUndo(r, (s) => s.verbs[v]) / failed)
     return [r.strategy, count(failed), per('blocksUnreserved'), per('blocksPunched'), per('blocksZeroedUndone'), per('foliosDropped'),
-      per('locksUndone'), inUndo(r).join(', ') || 'nothing', count(sumUndo(r, (s) => s.pairs)), count(sumUndo(r, (s) => s.lost))]
+      per('locksUndone'), inUndo(r).join(', ' +
+        '') || 'nothing', count(sumUndo(r, (s) => s.pairs)), count(sumUndo(r, (s) => s.lost))]
   }),
 )
 

@@ -1,9 +1,11 @@
 /**
- * Expected: what each design should do with each claim, written down from the literature and from the tables at the heads of the
- * strategy files, before any full run was looked at. What a check really finds is compared with it (docs/verdicts.md): a cell
- * that differs is either a bug of the design's code, of a judge, or of our reading of the mails, and is explained there.
+ * Expected: what each design should do with each claim, written down from the literature and from the tables at the
+ * heads of the strategy files, before any full run was looked at. What a check really finds is compared with it
+ * (docs/verdicts.md): a cell that differs is either a bug of the design's code, of a judge, or of our reading of the
+ * mails, and is explained there.
  *
- * Most cells pass, for one reason a claim; the others are listed by design. Nothing here is ever changed to agree with a run.
+ * Most cells pass, for one reason a claim; the others are listed by design. Nothing here is ever changed to agree with
+ * a run.
  */
 
 /** What is expected. `declared`: broken, or not promised, and the design says so in its claims. */
@@ -83,7 +85,8 @@ const UNUSUAL: Readonly<Record<Design, Readonly<Record<string, Expectation>>>> =
   'invalidate-splice': {
     I12: pass('ALLOCATE fails while the new pages are private: the file is untouched'),
     I16: pass('faults are taken with private folios only; old ones are locked in commit, in ascending order'),
-    I20: fail('a pinned folio is written in place, and a lockless reader of that page sees half of it; pass without pins'),
+    I20: fail('a pinned folio is written in place, and a lockless reader of that page sees half of it; pass ' +
+      'without pins'),
     I21: PINNED,
     I23: pass('edges are inherited under the old folio\'s lock, pinned folios are not replaced'),
   },
@@ -99,9 +102,11 @@ const UNUSUAL: Readonly<Record<Design, Readonly<Record<string, Expectation>>>> =
     I20: pass('read(2) takes no page lock and sees the copy in progress: none is promised'),
     I21: PINNED,
   },
-  'prepare-copy-unwritten': { ...PREPARED, I26: pass('space of a short copy stays taken, as unwritten blocks inside i_size') },
+  'prepare-copy-unwritten': { ...PREPARED, I26: pass('space of a short copy stays taken, as unwritten blocks ' +
+  'inside i_size') },
   'prepare-copy-punch': { ...PREPARED, I26: pass('ENOSPC comes a map block early, but only where the disk is full') },
-  'prepare-copy-zero': { ...PREPARED, I10: pass('written blocks are placed under the folio lock and zeroed before it is released') },
+  'prepare-copy-zero': { ...PREPARED, I10: pass('written blocks are placed under the folio lock and zeroed before ' +
+  'it is released') },
   'prepare-copy-zero-page': { ...PREPARED, I10: pass('a zero bio that fails falls back to zeros in the cache') },
   'delalloc-per-block': {
     I3: pass('our end settles; upstream leaks after a short copy (Z55)'),
@@ -124,7 +129,8 @@ export const EXPECTED_INJECTIONS: Readonly<Record<'late' | 'store' | 'pin' | 're
   // A device that pinned the old page writes later.
   pin: {
     'invalidate-then-add': 'refuses with EBUSY (declared); the page is not stable',
-    'invalidate-splice': 'no store lost; the page is not stable', 'lock-and-unmap': 'no store lost; the page is not stable',
+    'invalidate-splice': 'no store lost; the page is not stable', 'lock-and-unmap': 'no store lost; the page is ' +
+    'not stable',
   },
   // A reader that takes no lock, during the copy: who sees half a page. The others show pages whole.
   reader: {

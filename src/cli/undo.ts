@@ -1,6 +1,6 @@
 /**
- * perform-write undo: what each design does to take a failed write back, and whether that can fail in turn. The question of
- * seed 002, counted.
+ * perform-write undo: what each design does to take a failed write back, and whether that can fail in turn. The
+ * question of seed 002, counted.
  */
 import { Command } from 'commander'
 import { JUDGES } from '../../properties/claims/index.ts'

@@ -1,8 +1,8 @@
 /**
  * The report of `undo`: what it takes to take a write back, one row a design, and one row a fault site.
  *
- * Counts are per failed write, exact sums over the programs that were run; a claim stands in the last column only if it breaks
- * in a run with that fault and in none without it.
+ * Counts are per failed write, exact sums over the programs that were run; a claim stands in the last column only if it
+ * breaks in a run with that fault and in none without it.
  */
 import { type SiteUndo, SHORT_COPY, UNDO_VERBS, type UndoReport, type UndoVerb } from '../lab/check/undo.ts'
 import { count, perUnit, plural } from './format.ts'

@@ -1,8 +1,9 @@
 /**
- * The report of `witness`: one scenario, two designs side by side under one schedule, the first step that differs marked.
+ * The report of `witness`: one scenario, two designs side by side under one schedule, the first step that differs
+ * marked.
  *
- * The second design follows the decisions of the tape as far as its own steps allow, so that after the mark the columns tell
- * two stories of their own.
+ * The second design follows the decisions of the tape as far as its own steps allow, so that after the mark the columns
+ * tell two stories of their own.
  */
 import { firstDifference, type Size, type Witness, type WitnessRun, type WitnessSearch } from '../lab/check/witness.ts'
 import { sayAction, sayConfig } from '../lab/check/program.ts'

@@ -1,14 +1,14 @@
 /**
  * Undo: what a design does to take a write back, site by site, and whether that can fail in turn.
  *
- * "Just decrementing counters on errors increases the chances that our error handling will actually work massively" (Chinner,
- * seed 002): so count it. One write, alone, on each program; each fault site that it reaches fails once. What the
- * write then undid stands in the Ledger (`*Undone`, blocksPunched, foliosDropped); what may fail while `putFolio` or `end` of
- * the design is running is a site *in the undo*, and each of those fails too, in a second run: a pair. A claim that breaks in
- * a pair and in no single run is what a failing undo loses.
+ * "Just decrementing counters on errors increases the chances that our error handling will actually work massively"
+ * (Chinner, seed 002): so count it. One write, alone, on each program; each fault site that it reaches fails once. What
+ * the write then undid stands in the Ledger (`*Undone`, blocksPunched, foliosDropped); what may fail while `putFolio`
+ * or `end` of the design is running is a site *in the undo*, and each of those fails too, in a second run: a pair. A
+ * claim that breaks in a pair and in no single run is what a failing undo loses.
  *
- * A write that is cut short by its source undoes without any fault: it is counted under the site `(short copy)`, and faults are
- * counted only where the write undoes nothing otherwise. Deterministic.
+ * A write that is cut short by its source undoes without any fault: it is counted under the site `(short copy)`, and
+ * faults are counted only where the write undoes nothing otherwise. Deterministic.
  */
 import { settle } from '../../fs/settle.ts'
 import type { AnyStrategy } from '../../fs/strategy.ts'

@@ -1,12 +1,14 @@
 /**
  * Witness: the smallest scenario in which one design breaks a claim that another keeps.
  *
- * Programs of the families of a check are tried by size: fewest actions first, those without faults first; within a size in the
- * order of the seed, each with no preemption first, then one, then two. A is searched exhaustively within these bounds; where it
- * breaks the claim, B is searched within the same bounds and must keep it in **every** run. A is held to what B promises of isolation,
- * rollback and refusal, so that a design that promises nothing has no way out. Then both run under the one tape, for a table.
+ * Programs of the families of a check are tried by size: fewest actions first, those without faults first; within a
+ * size in the order of the seed, each with no preemption first, then one, then two. A is searched exhaustively within
+ * these bounds; where it breaks the claim, B is searched within the same bounds and must keep it in **every** run. A is
+ * held to what B promises of isolation, rollback and refusal, so that a design that promises nothing has no way out.
+ * Then both run under the one tape, for a table.
  *
- * "Smallest" is as sure as the sizes below were seen in full: `cut` names those where the budget ended first. Deterministic.
+ * "Smallest" is as sure as the sizes below were seen in full: `cut` names those where the budget ended first.
+ * Deterministic.
  */
 import type { AnyStrategy } from '../../fs/strategy.ts'
 import { COUNTERS, type Counter, since, snapshot } from '../../kernel/ledger.ts'
