@@ -118,8 +118,8 @@ export const ROLLBACK: readonly Mutant[] = [
     source: 'ext4 delalloc, live in Linux 6.18.44 (ext4_da_write_end)', claim: 'I4', strategy: 'delalloc-per-block',
     sequential: false, trigger: ['short copy', 'several blocks a folio'],
     patch: {
-      file: 'src/strategies/delalloc-per-block.ts', find: '    yield* settle(k, w, m)\n',
-      replace: '    if (m.written === 0) yield* settle(k, w, m)\n    else w.fs.unreserve(k, m, true)\n',
+      file: 'src/strategies/delalloc-per-block.ts', find: '    yield* nodelalloc.end!(k, w, m)\n',
+      replace: '    if (m.written === 0) yield* nodelalloc.end!(k, w, m)\n',
     },
   },
 ]
