@@ -23,7 +23,7 @@ import { type Kill, KILLS } from './kills.ts'
 import { show } from './show.ts'
 
 /** Executions of a check, both shares. A core of 2026 does about 1,500 a second. */
-export const BUDGETS = { smoke: 4_000, ci: 80_000, deep: 2_000_000 } as const
+export const BUDGETS = { smoke: 3_000, ci: 80_000, deep: 2_000_000 } as const
 /** Small programs that are searched again by other routes. */
 const CROSS = { smoke: 2, ci: 6, deep: 24 } as const
 /** Executions to make one counterexample smaller. */
