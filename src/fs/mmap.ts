@@ -60,6 +60,10 @@ function* makeWritable(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off: nu
         yield* fs.reserve(k, inode, m, e.n, b + e.n)
         yield* fs.record(k, inode, m, b, e.n)
       }
+    } catch (e) {
+      // A block of the page found no room: those before it have no data and go again.
+      for (let i = 0; i < m.madeCount; i++) yield* fs.punch(k, inode, m.made(i).lblk, m.made(i).n)
+      throw e
     } finally {
       fs.unreserve(k, m, false)
       k.release(inode.mapLock)

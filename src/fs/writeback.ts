@@ -147,10 +147,25 @@ function* startFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, ios: Io[]
   return failed
 }
 
-/** Make the delayed extent from `lblk` on real: as long a run as the allocator gives, often the whole extent. */
+/**
+ * Make the delayed extent from `lblk` on real: as long a run as the allocator gives, often the whole extent. A format without
+ * unwritten extents shows what is real as written: there, only as far as dirty data lies over it.
+ */
 function* realiseExtent(k: Verbs, fs: FileSystem, inode: Inode, lblk: number): Kernel<void, 'ENOSPC' | 'EIO'> {
   const e = fs.lookupInto(k, inode, lblk, 2 ** 31, { lblk: 0, n: 0, state: HOLE, pblk: 0 })
-  yield* fs.realise(k, inode, lblk, e.n)
+  yield* fs.realise(k, inode, lblk, fs.format.hasUnwritten ? e.n : dirtyRun(k, fs, inode, lblk, e.n))
+}
+
+/** How many blocks from `lblk` on, at most `n`, have dirty data over them in the cache; the first one has. */
+const dirtyRun = (k: Verbs, fs: FileSystem, inode: Inode, lblk: number, n: number): number => {
+  for (let i = 1; i < n;) {
+    const pos = (lblk + i) * fs.blockSize
+    const f = k.peekFolio(inode.pages!, Math.floor(pos / PAGE))
+    if (f === null || (f.bits(pos - f.pos) & DIRTY) === 0) return i
+    i += f.dirtyBlocks === f.blocks ? (f.pos + f.size - pos) / fs.blockSize : 1
+    if (i >= n) return n
+  }
+  return n
 }
 
 /** Add bytes to the last run if they continue it in the file and on the device, else start a new one. */
