@@ -41,7 +41,7 @@ export const MMAP_MUTANTS: readonly Mutant[] = [
   {
     id: 'Z54', title: 'a page that must be stable becomes writable while its I/O is under way',
     source: 'afb585a97f81', claim: 'I21', strategy: 'invalidate-splice', sequential: false,
-    trigger: ['concurrent', 'mmap store', 'writeback'],
+    trigger: ['concurrent', 'mmap store'],
     patch: { file: MMAP, find: 'PAGE, write && fs.strategy.claims.stablePages)', replace: 'PAGE, false)' },
   },
 ]

@@ -46,7 +46,7 @@ export const SIZE: readonly Mutant[] = [
   {
     id: 'Z49', title: 'a truncate into a hole leaves the size on disk behind',
     source: '76b42abbf748', claim: 'I18', strategy: 'reserve-allocate', sequential: true,
-    trigger: ['truncate', 'extension'],
+    trigger: ['truncate'],
     patch: {
       file: 'src/fs/truncate.ts',
       find: '      // Data between the old size on disk and the end of the delayed data is still to come; until then zeros ' +
