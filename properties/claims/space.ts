@@ -62,8 +62,7 @@ const bareDelayed = (look: Look): string | null => {
     if (e.state !== DELALLOC) continue
     for (let b = e.lblk; b < e.lblk + e.n; b++) {
       const f = inode.pages!.find(Math.floor((b * fs.blockSize) / PAGE))
-      // Who holds the folio is at work on it.
-      if (f !== null && (f.locked || (f.bits(b * fs.blockSize - f.pos) & DIRTY) !== 0)) continue
+      if (f !== null && (f.bits(b * fs.blockSize - f.pos) & DIRTY) !== 0) continue
       if (world.files.some(({ file }) => file.mapping.isMade(b)) && history.inFlight('write')) continue
       return `block ${b} is delayed, has no dirty data over it and belongs to no write under way`
     }

@@ -306,8 +306,9 @@ export class PageVerbs {
     this.copyInto(f, cached, off + n, f.size - off - n)
     for (let b = 0; b < f.size; b += block) {
       const covered = b >= off && b + block <= off + n
-      // What `markEdges` said held for the bytes that were asked for; of those, perhaps not all stand.
-      f.change(b, block, covered ? cached.bits(b) & BLOCK_PLACE : cached.bits(b), UPTODATE | DIRTY)
+      // What `markEdges` said held for the bytes that were asked for; of those, perhaps not all stand. A block that was dirty
+      // stays so: fsync must not pass by data that an earlier write was acknowledged for.
+      f.change(b, block, covered ? cached.bits(b) & (BLOCK_PLACE | DIRTY) : cached.bits(b), UPTODATE | DIRTY)
     }
   }
 
