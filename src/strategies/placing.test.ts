@@ -186,6 +186,44 @@ describe('delalloc-per-block', () => {
   })
 })
 
+describe('what delalloc-per-block holds when its mapping ends', () => {
+  /** Blocks of 1024 on ext2, each a write; what the mapping held last: data blocks and map blocks. */
+  const ended = (blocks: readonly number[], choices = failing('', () => false)) => {
+    let held: readonly number[] = []
+    const s = stage({
+      ...delallocPerBlock,
+      *end(k, w, m) {
+        held = [m.reserved, m.reservedMap]
+        yield* delallocPerBlock.end!(k, w, m)
+      },
+    }, { format: 'ext2', blockSize: 1024, choices })
+    for (const b of blocks) write(s, 'a', 1024, b * 1024)
+    return { s, held }
+  }
+  const undone = ({ ledger }: Stage) => [ledger.unreservesUndone, ledger.blocksUnreserved]
+
+  test('is room for the map of one more extent, where the block joined one: given back, which is no undo', () => {
+    const { s, held } = ended([300, 301, 302, 299, 5000, 5001])
+    expect(held[0]).toBe(0)
+    expect(held[1]).toBeGreaterThan(0)
+    expect(space(s)).toEqual({ real: 0, delayed: 6, reserved: 0 })
+    expect(undone(s)).toEqual([0, 0])
+  })
+
+  test('is the block that could not be recorded: it is given back as undo', () => {
+    const { s, held } = ended([0, 2], failing('ENOMEM.record', (n) => n === 2))
+    expect(held).toEqual([1, 0])
+    expect(space(s)).toEqual({ real: 0, delayed: 1, reserved: 0 })
+    expect(undone(s)).toEqual([1, 1])
+  })
+
+  test('is nothing after a short copy: nothing is given back', () => {
+    const { s } = ended([])
+    expect(take(write(s, 'a', 8192, 0, 2_000))).toBe(2_000)
+    expect(undone(s)).toEqual([0, 0])
+  })
+})
+
 describe('lock-and-unmap', () => {
   const entry = (s: Stage) => {
     const f = s.inode.pages!.find(0)!
