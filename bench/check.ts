@@ -109,13 +109,20 @@ for (const [name, all] of Object.entries(rates)) {
 const rate = estimates['each state once']!.median * 1000
 const found = hunt.findings[0]
 console.log(table.toString())
-console.log(`exhausted in ${(exhaust * 1000).toFixed(1)} ms: ${search.states} states, ${search.executions} executions; every run: ${brute.executions}; ` +
-  `by source-DPOR: ${reduced.executions}; ends reached: ${search.endStates.length}, ${brute.endStates.length}, ${reduced.endStates.length}`)
+console.log(`exhausted in ${(exhaust * 1000).toFixed(1)} ms: ${search.states} states, ${search.executions} executions; ` +
+  `every run: ${brute.executions}; by source-DPOR: ${reduced.executions}; ` +
+  `ends reached: ${search.endStates.length}, ${brute.endStates.length}, ${reduced.endStates.length}`)
 console.log(`${CLAIMS.length} claims, ${evaluations.toLocaleString('en')} evaluations in this run`)
-console.log(`target ${TARGET.toLocaleString('en')}/s, floor ${FLOOR.toLocaleString('en')}/s: ${rate >= TARGET ? 'target reached' : rate >= FLOOR ? 'above the floor' : 'BELOW THE FLOOR'}`)
-console.log(found === undefined ? 'Z08 planted: NOT FOUND' : `Z08 planted: ${found.claim} broken after ${hunt.executions} executions, ${(huntSeconds * 1000).toFixed(1)} ms: ${found.what}`)
+const verdict = rate >= TARGET ? 'target reached' : rate >= FLOOR ? 'above the floor' : 'BELOW THE FLOOR'
+console.log(`target ${TARGET.toLocaleString('en')}/s, floor ${FLOOR.toLocaleString('en')}/s: ${verdict}`)
+console.log(found === undefined
+  ? 'Z08 planted: NOT FOUND'
+  : `Z08 planted: ${found.claim} broken after ${hunt.executions} executions, ${(huntSeconds * 1000).toFixed(1)} ms: ${found.what}`)
 console.log(`${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}, ${rounds} rounds`)
 if (options.json !== undefined) {
-  writeFileSync(options.json, `${JSON.stringify({ schema: 1, tool: 'perform-write', rates: estimates, exhaustSeconds: exhaust, evaluations, z08: found ?? null }, null, 2)}\n`)
+  const result = {
+    schema: 1, tool: 'perform-write', rates: estimates, exhaustSeconds: exhaust, evaluations, z08: found ?? null,
+  }
+  writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
 }
 if (found === undefined || brute.endStates.join() !== search.endStates.join()) process.exitCode = 1

@@ -82,7 +82,8 @@ describe('pruned and reduced searches see what all runs show', () => {
     let seen = 0
     fc.assert(fc.property(ground, action, action, (config, a, b) => {
       try {
-        seen += agree(threeWays({ config, before: [{ op: 'write', pos: 0, len: 3000 }], fibers: [[a], [b]] }, { strategy: reserveAllocate, slowDevice: false }))
+        const program: Program = { config, before: [{ op: 'write', pos: 0, len: 3000 }], fibers: [[a], [b]] }
+        seen += agree(threeWays(program, { strategy: reserveAllocate, slowDevice: false }))
       } catch (e) {
         if (!(e instanceof BadProgram)) throw e
       }

@@ -20,7 +20,9 @@ test('the README shows output', () => {
 })
 
 test.each(blocks)('$command', ({ command, lines }) => {
-  const run = spawnSync(process.execPath, ['src/cli/main.ts', ...command.split(' '), ...(command.startsWith('compare') ? ['--no-judges'] : [])], { cwd: root, encoding: 'utf8' })
+  const more = command.startsWith('compare') ? ['--no-judges'] : []
+  const args = ['src/cli/main.ts', ...command.split(' '), ...more]
+  const run = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
   const printed = run.stdout.split('\n').map((line) => line.trimEnd())
   let at = 0
   for (const line of lines) {

@@ -53,8 +53,11 @@ const reference = (program: Program, strategy: AnyStrategy): Outcome | null => {
 /** Same format, no fault, no pressure, one fiber: the same bytes, sizes and results as under another design. */
 const sameAsOthers = (look: Look): readonly string[] => {
   const { program } = look.world
-  const pressed = look.failed.length > 0 || program.fibers.length > 1 || program.config.leave !== undefined || program.config.quota !== undefined
-  if (pressed || program.fibers.some((f) => f.some((a) => a.op === 'write' && (a.nowait === true || a.absent === true || a.self !== undefined)))) return []
+  const { config, fibers } = program
+  const pressed = look.failed.length > 0 || fibers.length > 1 || config.leave !== undefined || config.quota !== undefined
+  const hindered = fibers.some((f) => f.some((a) =>
+    a.op === 'write' && (a.nowait === true || a.absent === true || a.self !== undefined)))
+  if (pressed || hindered) return []
   if (look.fs.strategy.claims.mayRefuse === true) return []
   const other = look.fs.strategy.name === reserveAllocate.name ? getBlock : reserveAllocate
   const expected = reference(program, other)

@@ -149,8 +149,8 @@ const cleanEqualsDisk = (look: Look): string | null => {
 export const CONTENTS: readonly Claim[] = [
   {
     id: 'I8', family: 'contents', short: 'uptodate blocks hold the file', forced: true,
-    sentence: 'Inside i_size, outside ranges that are being copied, an uptodate block holds the bytes of the file; a folio is uptodate only ' +
-      'if its blocks are.',
+    sentence: 'Inside i_size, outside ranges that are being copied, an uptodate block holds the bytes of the file; a folio is ' +
+      'uptodate only if its blocks are.',
     source: 'Piggin 2006, linux-fsdevel: "zeros temporarily appearing"; libfs series of 2007-02', judges: judge('I8'),
   },
   {

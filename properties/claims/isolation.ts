@@ -29,7 +29,9 @@ export const levelOf = (look: Look, r: Record): Level => {
   const unitOf = { write: Infinity, folio: PAGE, page: PAGE, none: 0 } as const
   for (const level of LEVELS) {
     if (level === 'none') return level
-    if (!look.history.records.some((w) => isWrite(w) && w.began && !((r.before & (1 << w.id)) !== 0) && tornAt(look, r, w, unitOf[level]))) return level
+    const isTorn = look.history.records.some((w) =>
+      isWrite(w) && w.began && !((r.before & (1 << w.id)) !== 0) && tornAt(look, r, w, unitOf[level]))
+    if (!isTorn) return level
   }
   return 'none'
 }
@@ -85,8 +87,8 @@ export const ISOLATION: readonly Claim[] = [
   },
   {
     id: 'I21', family: 'isolation', short: 'bytes under I/O are stable', forced: true,
-    sentence: 'The bytes that were checksummed are the bytes that are transferred; a device that writes through a pin is excepted, nothing ' +
-      'in a write path can hold it back.',
+    sentence: 'The bytes that were checksummed are the bytes that are transferred; a device that writes through a pin is excepted, ' +
+      'nothing in a write path can hold it back.',
     source: 'Chinner, seed 002: "DIF"; Documentation/block/data-integrity.rst',
     judges: [{ on: CHANGED.disk, step: unstable }],
     declared: (s) => !s.claims.stablePages,

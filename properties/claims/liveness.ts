@@ -9,16 +9,18 @@ import type { Claim } from './claim.ts'
 const heldAfterReturn = (look: Look, fiber: number): string | null => {
   const last = look.history.newest
   if (last === null || last.fiber !== fiber || !last.ended) return null
-  const held = look.world.lockOrder.heldBy(fiber)
-  return held.length === 0 ? null : `${look.say(last)} returned and still holds the ${held[0]!.name}${held[0]!.folio === null ? '' : ` of page ${held[0]!.folio.index}`}`
+  const [held] = look.world.lockOrder.heldBy(fiber)
+  if (held === undefined) return null
+  const page = held.folio === null ? '' : ` of page ${held.folio.index}`
+  return `${look.say(last)} returned and still holds the ${held.name}${page}`
 }
 
 /** The claims about liveness. */
 export const LIVENESS: readonly Claim[] = [
   {
     id: 'I15', family: 'liveness', short: 'every call ends', forced: true,
-    sentence: 'Under fairness (a page that was faulted in is taken away at most K times, a mapping invalidated at most K times) every call ' +
-      'ends within a step budget.',
+    sentence: 'Under fairness (a page that was faulted in is taken away at most K times, a mapping invalidated at most K times) ' +
+      'every call ends within a step budget.',
     source: 'b1bf862e9dad; c13094b894de', judges: [],
   },
   {

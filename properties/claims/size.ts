@@ -27,10 +27,14 @@ const readsWhole = (look: Look): string | null => {
 const diskSize = (look: Look): string | null => {
   const { inode, fs, world } = look
   const { diskSize: size } = inode
-  if (size > inode.size && !look.history.inFlight('truncate', 'write', 'zero', 'allocate')) return `i_disksize is ${size}, i_size ${inode.size}`
+  if (size > inode.size && !look.history.inFlight('truncate', 'write', 'zero', 'allocate')) {
+    return `i_disksize is ${size}, i_size ${inode.size}`
+  }
   if (size <= world.diskSizeBefore) return null
   const asked = [...world.program.before, ...world.program.fibers.flat()]
-  if (asked.some((a) => (a.op === 'truncate' && a.size === size) || ((a.op === 'allocate' || a.op === 'zero') && a.pos + a.len === size))) return null
+  const wanted = asked.some((a) =>
+    (a.op === 'truncate' && a.size === size) || ((a.op === 'allocate' || a.op === 'zero') && a.pos + a.len === size))
+  if (wanted) return null
   if (look.ioFailed) return null
   const e = { lblk: 0, n: 0, state: DELALLOC as 0 | 1 | 2 | 3, pblk: 0 }
   const lblk = Math.floor((size - 1) / fs.blockSize)

@@ -18,7 +18,9 @@ const total = ({ fs, inode, world: { place: world } }: Look): string | null => {
   const { freeBlocks, totalBlocks } = fs.format
   const file = inode.map.realBlocks + fs.format.mapBlocks(inode)
   const sum = freeBlocks + world.usedByOthers + file + fs.lostBlocks
-  if (sum !== totalBlocks) return `${freeBlocks} blocks free, ${world.usedByOthers} of others, ${file} of the file: ${sum} of ${totalBlocks}`
+  if (sum !== totalBlocks) {
+    return `${freeBlocks} blocks free, ${world.usedByOthers} of others, ${file} of the file: ${sum} of ${totalBlocks}`
+  }
   if (fs.space.reserved < 0) return `${fs.space.reserved} blocks reserved`
   return fs.space.available < 0 ? `${fs.space.reserved} blocks reserved, and only ${freeBlocks} free` : null
 }
@@ -26,7 +28,8 @@ const total = ({ fs, inode, world: { place: world } }: Look): string | null => {
 const byBitmaps = ({ fs }: Look): string | null => {
   const counted = run(fs.format.countFreeBlocks())
   if (isLeft(counted)) return `the bitmaps cannot be read: ${counted.left}`
-  return counted.right === fs.format.freeBlocks ? null : `${counted.right} blocks free by the bitmaps, ${fs.format.freeBlocks} by the counter`
+  const { freeBlocks } = fs.format
+  return counted.right === freeBlocks ? null : `${counted.right} blocks free by the bitmaps, ${freeBlocks} by the counter`
 }
 
 /** Errors of an undo that keep blocks from being given back. */
@@ -80,7 +83,8 @@ const bareDirty = (look: Look): string | null => {
     if (f.home !== inode.pages || f.locked || !f.dirty) continue
     for (let off = 0; off < f.size && f.pos + off < inode.size; off += fs.blockSize) {
       if ((f.bits(off) & DIRTY) === 0) continue
-      if (inode.map.lookup((f.pos + off) / fs.blockSize, 1, e).state === 0) return `block ${(f.pos + off) / fs.blockSize} is dirty over a hole`
+      const lblk = (f.pos + off) / fs.blockSize
+      if (inode.map.lookup(lblk, 1, e).state === 0) return `block ${lblk} is dirty over a hole`
     }
   }
   return null
@@ -139,16 +143,20 @@ const needless = (look: Look): readonly string[] => {
     if (r.errno === 'EBUSY' && look.fs.strategy.claims.mayRefuse === true) return []
     if (r.errno !== null) return [`${look.say(r)}: nothing failed below it`]
     // What cannot be read, or is taken away for good, may cut it; one that fails on any unreadable byte says EFAULT above.
-    return r.n < readable && a.self === undefined ? [`${look.say(r)}: it stopped after ${r.n} of ${readable} bytes, and nothing failed`] : []
+    if (r.n >= readable || a.self !== undefined) return []
+    return [`${look.say(r)}: it stopped after ${r.n} of ${readable} bytes, and nothing failed`]
   })
 }
 
 const retried = (look: Look): readonly string[] =>
-  look.again.flatMap(({ record, n }) => (n === (record.action as { len: number }).len ? [] : [`${look.say(record)}, done again with room: ${n}`]))
+  look.again.flatMap(({ record, n }) =>
+    (n === (record.action as { len: number }).len ? [] : [`${look.say(record)}, done again with room: ${n}`]))
 
 /** What a device dirtied through a pin asked nobody for space: the design has no say (as in `bareDirty`). */
 const stillDirty = ({ inode, when, world: { program } }: Look): readonly string[] =>
-  when === 'synced' && !program.fibers.some((f) => f.some((a) => a.op === 'dma')) && inode.pages!.dirty.length > 0 ? ['after sync, accepted data is still dirty: writeback found no place for it'] : []
+  when === 'synced' && !program.fibers.some((f) => f.some((a) => a.op === 'dma')) && inode.pages!.dirty.length > 0
+    ? ['after sync, accepted data is still dirty: writeback found no place for it']
+    : []
 
 // --- I27 -----------------------------------------------------------------------------------------------------------------
 
@@ -157,7 +165,8 @@ const quotaMirrors = ({ fs, inode, world: { place } }: Look): string | null => {
   const { used, reserved } = fs.quota.of(0)
   const file = inode.map.realBlocks + fs.format.mapBlocks(inode)
   if (used !== place.chargedElsewhere + file) return `the owner is charged ${used} blocks and has ${place.chargedElsewhere + file}`
-  return reserved === fs.space.reserved ? null : `the owner holds ${reserved} reserved blocks by the quota, ${fs.space.reserved} by the counter`
+  if (reserved === fs.space.reserved) return null
+  return `the owner holds ${reserved} reserved blocks by the quota, ${fs.space.reserved} by the counter`
 }
 
 /** The claims about space. */
@@ -182,16 +191,20 @@ export const SPACE: readonly Claim[] = [
     id: 'I3', family: 'space', short: 'nothing stays reserved at rest', forced: true,
     sentence: 'After sync, with no operation under way, no block is reserved.',
     source: 'b1bf862e9dad; ext4 delayed_allocation_blocks',
-    judges: [{ on: 0, when: ['synced'], rest: ({ fs }) => (fs.space.reserved === 0 ? [] : [`${fs.space.reserved} blocks are still reserved`]) }],
+    judges: [{
+      on: 0, when: ['synced'],
+      rest: ({ fs }) => (fs.space.reserved === 0 ? [] : [`${fs.space.reserved} blocks are still reserved`]),
+    }],
   },
   {
     id: 'I4', family: 'space', short: 'each delayed block has dirty data', forced: true,
     sentence: 'Every delayed block has a dirty block over it or belongs to an operation under way; every dirty block has a block or a ' +
       'delayed one below it, unless stores to holes are declared to get theirs late.',
     source: 'fs/ext4/inode.c of 6.18 (the short-copy leak, Z55); 198dd8aedee6',
-    judges: [
-      { on: CHANGED.map | CHANGED.folio | CHANGED.history, step: (l) => bareDelayed(l) ?? bareDirty(l), rest: (l) => someone(bareDelayed(l)) },
-    ],
+    judges: [{
+      on: CHANGED.map | CHANGED.folio | CHANGED.history,
+      step: (l) => bareDelayed(l) ?? bareDirty(l), rest: (l) => someone(bareDelayed(l)),
+    }],
   },
   {
     id: 'I5', family: 'space', short: 'no block is mapped twice or free', forced: true,

@@ -41,7 +41,8 @@ export class PageCache implements CacheTotals {
   constructor(options: PageCacheOptions, ledger: Ledger) {
     this.blockShift = Math.log2(options.blockSize)
     this.maxFolioOrder = options.maxFolioOrder ?? 9
-    this.#pages = new PageAllocator(options.limitPages ?? 65536, this.blockShift, options.poison ?? false, options.makeFolio, options.slabPages)
+    const { limitPages = 65536, poison = false, makeFolio, slabPages } = options
+    this.#pages = new PageAllocator(limitPages, this.blockShift, poison, makeFolio, slabPages)
     this.#ledger = ledger
   }
 

@@ -139,7 +139,10 @@ export const runOnce = (world: System, tape: Choices): { run: Run; violations: r
       const what = outcome.waiting.map((w) => `${w.name} waits for ${w.label}`).join(', ')
       return { run, violations: [{ claim: claimOf('deadlock', what), what: `deadlock: ${what}` }] }
     }
-    case 'loop': return { run, violations: [{ claim: 'I15', what: `no end after ${run.steps} steps; at the end: ${outcome.tail.slice(0, 8).join(', ')}` }] }
+    case 'loop': {
+      const what = `no end after ${run.steps} steps; at the end: ${outcome.tail.slice(0, 8).join(', ')}`
+      return { run, violations: [{ claim: 'I15', what }] }
+    }
     case 'threw': {
       const what = sayThrown(outcome.error)
       return { run, violations: [{ claim: claimOf('threw', what), what }] }
@@ -214,7 +217,8 @@ export function* check(options: CheckOptions): Generator<CheckProgress, CheckRep
   const done = (): number => all.reduce((n, l) => n + l.report.executions, 0)
   let refused = 0
   const report = (): CheckReport => ({
-    strategy: options.strategy.name, seed: options.seed, executions: done(), lanes: all.map((l) => l.report), found, evaluations, lockOrder, refused,
+    strategy: options.strategy.name, seed: options.seed, executions: done(), lanes: all.map((l) => l.report),
+    found, evaluations, lockOrder, refused,
   })
   while (done() < options.executions && all.some((l) => !l.over)) {
     // The lane that has run least goes next: each gets the same share of executions.

@@ -94,7 +94,9 @@ export class WorldDevice implements BlockDevice {
     bio.data.forEach((bytes, start, len, at) => {
       this.#noteMemory(bytes, start, len)
       if (bio.op !== 'write' || !this.recording) return
-      for (let done = 0; done < len; done += 1024) this.#wrote(bio.pos + at + done, hashBytes(bytes, start + done, Math.min(1024, len - done)))
+      for (let done = 0; done < len; done += 1024) {
+        this.#wrote(bio.pos + at + done, hashBytes(bytes, start + done, Math.min(1024, len - done)))
+      }
     })
     this.inner.submit(bio)
   }

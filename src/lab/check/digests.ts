@@ -11,7 +11,9 @@ import { bitsOf, lockOf, memoryOf, MOST_FOLIOS, OBJECT, OBJECTS, type Raw, SLOTS
 import type { World } from './world.ts'
 
 /** What changed in a step, as bits: what a judge asks to be called for. */
-export const CHANGED = { space: 1, map: 2, folio: 4, size: 8, disk: 16, format: 32, history: 64, cache: 128, lock: 256, errors: 512, bytes: 1024 } as const
+export const CHANGED = {
+  space: 1, map: 2, folio: 4, size: 8, disk: 16, format: 32, history: 64, cache: 128, lock: 256, errors: 512, bytes: 1024,
+} as const
 
 /** The digests of one world. */
 export class Digests {
@@ -105,7 +107,8 @@ const folioDigest = (f: Raw | null, part: number): number => {
     return d
   }
   if (!used) return 1
-  const flags = (f.writeback ? 1 : 0) + (f.referenced ? 2 : 0) + (f.edgesOnly ? 4 : 0) + (f.home !== null ? 8 : 0) + (f.dirtySlot >= 0 ? 16 : 0)
+  const flags = (f.writeback ? 1 : 0) + (f.referenced ? 2 : 0) + (f.edgesOnly ? 4 : 0) +
+    (f.home !== null ? 8 : 0) + (f.dirtySlot >= 0 ? 16 : 0)
   let d = fold(flags * 16 + f.order, fold(f.index, fold(f.pins, f.refs)))
   d = fold(d, f.old === null ? 0 : f.old.page + 1)
   const first = f.base >>> f.blockShift
@@ -139,7 +142,8 @@ const mappingDigest = ({ inode }: World): number => {
 /** What a change of each object means. */
 const KINDS = new Int32Array(OBJECTS)
 for (const [o, kind] of [
-  [OBJECT.space, CHANGED.space], [OBJECT.format, CHANGED.format | CHANGED.space], [OBJECT.disk, CHANGED.disk], [OBJECT.cache, CHANGED.cache],
+  [OBJECT.space, CHANGED.space], [OBJECT.format, CHANGED.format | CHANGED.space],
+  [OBJECT.disk, CHANGED.disk], [OBJECT.cache, CHANGED.cache],
   [OBJECT.size, CHANGED.size], [OBJECT.diskSize, CHANGED.size], [OBJECT.map, CHANGED.map | CHANGED.space], [OBJECT.owed, CHANGED.space],
   [OBJECT.errors, CHANGED.errors], [OBJECT.rwsem, CHANGED.lock], [OBJECT.invalidateLock, CHANGED.lock], [OBJECT.mapLock, CHANGED.lock],
 ] as const) KINDS[o] = kind

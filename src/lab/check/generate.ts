@@ -10,7 +10,8 @@ import { random32, below } from '../../sim/sources.ts'
 import type { FormatName } from '../session.ts'
 import type { Action, Actions, Config, Program } from './program.ts'
 
-const write = (pos: number, len: number, more: Partial<Extract<Action, { op: 'write' }>> = {}): Action => ({ op: 'write', pos, len, ...more })
+const write = (pos: number, len: number, more: Partial<Extract<Action, { op: 'write' }>> = {}): Action =>
+  ({ op: 'write', pos, len, ...more })
 const sync: Action = { op: 'sync' }
 const drop: Action = { op: 'drop' }
 
@@ -49,7 +50,8 @@ export const BEFORES: readonly Actions[] = [
 /** Writes. */
 export const WRITES: readonly Action[] = [
   write(0, 4096), write(100, 300), write(1000, 3000), write(3000, 6000), write(5000, 2000), write(700, 100, { append: true }),
-  write(0, 1500, { append: true }), write(0, 8192, { readable: 2500 }), write(1000, 5000, { readable: 10 }), write(2048, 6000, { readable: 4000 }),
+  write(0, 1500, { append: true }), write(0, 8192, { readable: 2500 }), write(1000, 5000, { readable: 10 }),
+  write(2048, 6000, { readable: 4000 }),
   write(500, 6000, { absent: true }), write(0, 4096, { self: 1 }), write(4096, 4096, { self: 0 }), write(1000, 4096, { self: 0 }),
   write(9000, 100), write(0, 0), write(4000, 200), write(0, 5000, { sync: true }), write(0, 4096, { direct: true }), write(1024, 2048),
   write(1500, 3000, { nowait: true }),
@@ -57,10 +59,12 @@ export const WRITES: readonly Action[] = [
 
 /** What else may go on. */
 export const OTHERS: readonly Action[] = [
-  { op: 'read', pos: 0, len: 8192 }, { op: 'read', pos: 500, len: 3000 }, { op: 'load', pos: 0, len: 4096 }, { op: 'store', pos: 0, len: 512 },
-  { op: 'store', pos: 3500, len: 400 }, { op: 'truncate', size: 500 }, { op: 'truncate', size: 3000 }, { op: 'truncate', size: 9000 },
-  { op: 'punch', pos: 0, len: 4096 }, { op: 'punch', pos: 1024, len: 3000 }, { op: 'zero', pos: 0, len: 6144 }, { op: 'fsync' }, { op: 'writeback' },
-  { op: 'reclaim' }, { op: 'dma', pos: 200, len: 300 }, { op: 'stat' }, { op: 'allocate', pos: 2048, len: 4096 },
+  { op: 'read', pos: 0, len: 8192 }, { op: 'read', pos: 500, len: 3000 }, { op: 'load', pos: 0, len: 4096 },
+  { op: 'store', pos: 0, len: 512 }, { op: 'store', pos: 3500, len: 400 },
+  { op: 'truncate', size: 500 }, { op: 'truncate', size: 3000 }, { op: 'truncate', size: 9000 },
+  { op: 'punch', pos: 0, len: 4096 }, { op: 'punch', pos: 1024, len: 3000 }, { op: 'zero', pos: 0, len: 6144 },
+  { op: 'fsync' }, { op: 'writeback' }, { op: 'reclaim' },
+  { op: 'dma', pos: 200, len: 300 }, { op: 'stat' }, { op: 'allocate', pos: 2048, len: 4096 },
 ]
 
 /** Can this format do it? */
@@ -120,7 +124,8 @@ export const sequence: Family = (seed) =>
   combine(seed + 1, [GROUNDS.length, BEFORES.length, WRITES.length, WRITES.length + OTHERS.length, 3], ([g, b, w, o, k]) => {
     const other = pick([...WRITES, ...OTHERS], o!)
     const first = pick(WRITES, w!)
-    const fiber: Actions = k === 0 ? [first, other] : k === 1 ? [other, first, { op: 'read', pos: 0, len: 8192 }] : [first, { op: 'fsync' }, other]
+    const fiber: Actions =
+      k === 0 ? [first, other] : k === 1 ? [other, first, { op: 'read', pos: 0, len: 8192 }] : [first, { op: 'fsync' }, other]
     return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [fiber] })
   })
 
@@ -133,7 +138,8 @@ export const pair: Family = (seed) =>
 export const others: Family = (seed) =>
   combine(seed + 3, [GROUNDS.length, BEFORES.length, OTHERS.length, OTHERS.length, 3], ([g, b, w, o, k]) => {
     const [first, second] = [pick(OTHERS, w!), pick(OTHERS, o!)]
-    const fibers: Actions[] = k === 0 ? [[first], [second]] : k === 1 ? [[first, { op: 'read', pos: 0, len: 6000 }], [second]] : [[first, { op: 'fsync' }], [second]]
+    const then: Actions = k === 0 ? [] : k === 1 ? [{ op: 'read', pos: 0, len: 6000 }] : [{ op: 'fsync' }]
+    const fibers: Actions[] = [[first, ...then], [second]]
     return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers })
   })
 

@@ -81,7 +81,8 @@ export class LockOrder {
       const edge = `${h.name} -> ${name}${order}`
       this.edges.set(edge, (this.edges.get(edge) ?? 0) + 1)
       if (edge.endsWith('(descending)')) {
-        this.found ??= { claim: 'I16', what: `the folio lock of page ${folio!.index} is taken while that of page ${h.folio!.index} is held` }
+        const what = `the folio lock of page ${folio!.index} is taken while that of page ${h.folio!.index} is held`
+        this.found ??= { claim: 'I16', what }
       }
     }
     held.push({ name, folio })

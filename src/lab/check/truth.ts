@@ -115,7 +115,8 @@ export class Truth {
     if (a.op === 'truncate') return pos >= a.size
     if (ZEROING.includes(a.op) || a.op === 'store' || a.op === 'dma') return this.#inRange(a, pos)
     // The data was accepted; what failed is the sync after it, or a part of the I/O.
-    if (a.op === 'write' && (a.sync === true || a.direct === true) && (r.errno === 'EIO' || r.errno === 'ENOSPC')) return this.#inRange(a, pos)
+    const failedLate = r.errno === 'EIO' || r.errno === 'ENOSPC'
+    if (a.op === 'write' && (a.sync === true || a.direct === true) && failedLate) return this.#inRange(a, pos)
     return this.#covers(r, pos)
   }
 
@@ -200,8 +201,10 @@ export class Truth {
   #wrongAt(b: number, pos: number, reader: Record | null): Wrong {
     const tag = tagOf(b)
     const of = tag < 0 ? null : (this.#history.records.find((r) => r.tag === tag) ?? null)
-    const missing = this.#history.records.filter((u) => u.ended && this.#covers(u, pos) && (reader === null || (reader.before & (1 << u.id)) !== 0))
-    const kind = b === 0xaa ? 'stale' : b === 0xdb ? 'raw' : b === 0 ? 'zero' : of !== null && (of.errno !== null || !this.#covers(of, pos)) ? 'foreign' : 'old'
+    const missing = this.#history.records.filter((u) =>
+      u.ended && this.#covers(u, pos) && (reader === null || (reader.before & (1 << u.id)) !== 0))
+    const foreign = of !== null && (of.errno !== null || !this.#covers(of, pos))
+    const kind = b === 0xaa ? 'stale' : b === 0xdb ? 'raw' : b === 0 ? 'zero' : foreign ? 'foreign' : 'old'
     return { pos, found: b, kind, of, missing }
   }
 
@@ -257,7 +260,8 @@ const sizeAfter = (r: Record, size: number): number => {
 /** `12 bytes...`: what a wrong byte says. */
 export const sayWrong = (w: Wrong, sayRecord: (r: Record) => string): string => {
   const what = {
-    stale: 'what the disk held before', raw: 'fresh memory', zero: 'a zero', old: 'a replaced byte', foreign: 'a byte that was not written there',
+    stale: 'what the disk held before', raw: 'fresh memory', zero: 'a zero', old: 'a replaced byte',
+    foreign: 'a byte that was not written there',
   }[w.kind]
   const of = w.of === null ? '' : ` of ${sayRecord(w.of)}`
   const missing = w.missing.length === 0 ? '' : `; expected ${w.missing.map(sayRecord).join(' or ')}`

@@ -1,8 +1,9 @@
 /**
  * World: one program on a mounted file system, to be run again and again by a scheduler (sim/system.ts).
  *
- * It runs on a place (place.ts), which `begin` brings back in microseconds. During a run every access to shared state is noted (objects.ts); after each
- * step the digests of the noted objects say which were written, and the judges look at what changed.
+ * It runs on a place (place.ts), which `begin` brings back in microseconds. During a run every access to shared state is
+ * noted (objects.ts); after each step the digests of the noted objects say which were written, and the judges look at what
+ * changed.
  *
  * Life: begin -> steps, judged one by one -> ended: at rest (nothing in flight), then sync, then a cold cache, judged each
  * time. An end state that was judged before is not judged again.
@@ -141,7 +142,8 @@ export class World implements System {
     place.relay.to = choices
     place.device.holding = this.#slowDevice
     place.device.recording = true
-    const fibers: Fiber[] = this.program.fibers.map((actions, i) => ({ name: nameOf(actions[0]!.op, i), kernel: this.#asFiber(i, this.#run(i)) }))
+    const fibers: Fiber[] = this.program.fibers.map((actions, i) =>
+      ({ name: nameOf(actions[0]!.op, i), kernel: this.#asFiber(i, this.#run(i)) }))
     if (this.#slowDevice) fibers.push({ name: 'device', kernel: this.#asFiber(fibers.length, this.#runDevice()), daemon: true })
     place.noting = true
     return fibers
@@ -284,5 +286,7 @@ export class BadRest extends Error {
   }
 }
 
-const NAMES: Readonly<Record<string, string>> = { write: 'writer', read: 'reader', load: 'loader', store: 'storer', dma: 'DMA', stat: 'stat' }
+const NAMES: Readonly<Record<string, string>> = {
+  write: 'writer', read: 'reader', load: 'loader', store: 'storer', dma: 'DMA', stat: 'stat',
+}
 const nameOf = (op: string, i: number): string => `${NAMES[op] ?? op} ${i + 1}`
