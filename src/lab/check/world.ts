@@ -85,6 +85,11 @@ export class World implements System {
     return this.program.fibers.some((f) => f.some((a) => a.op === 'reclaim' || (a.op === 'write' && a.direct === true)))
   }
 
+  /** Does a device write through a pin? */
+  get pins(): boolean {
+    return this.program.fibers.some((f) => f.some((a) => a.op === 'dma'))
+  }
+
   /** Do direct writes and stores through a mapping go on at the same time? */
   get mixesDirect(): boolean {
     const { fibers } = this.program
@@ -244,7 +249,8 @@ export class World implements System {
       try {
         this.#look.goTo(when)
       } catch (e) {
-        if (e instanceof BadRest) return [...found, { claim: e.claim, what: e.message }]
+        // What a device dirtied through a pin asked nobody for space: then writeback may find none, and the design has no say.
+        if (e instanceof BadRest) return e.claim === 'I26' && this.pins ? found : [...found, { claim: e.claim, what: e.message }]
         throw e
       }
       for (const [i, judge] of this.#options.judges.entries()) {
