@@ -101,11 +101,12 @@ const say = (r: Result, s: Settings): string => {
 
 const byNumber = (a: string, b: string): number => Number(a.slice(1)) - Number(b.slice(1)) || (a < b ? -1 : 1)
 
-/** Mutants and claims: ● the claim that it names, ○ another one, · none; of what the good sources do not break. */
+/** Mutants and claims: ● the claim that it names, ○ another one, · none; what the good sources break no later is left out. */
 const matrix = (results: readonly Result[], goods: readonly Good[]): string => {
   const claims = [...new Set(results.flatMap((r) => [r.claim, ...Object.keys(r.broken)]))].sort(byNumber)
   const cell = (r: Result, c: string): string => {
-    if (r.broken[c] === undefined || goods.some((g) => g.strategy === r.strategy && g.broken[c] !== undefined)) return '·'.padStart(3)
+    const at = r.broken[c]
+    if (at === undefined || goods.some((g) => g.strategy === r.strategy && (g.broken[c] ?? Infinity) <= at)) return '·'.padStart(3)
     return (c === r.claim ? '●' : '○').padStart(3)
   }
   const head = `    ${claims.map((c) => c.replace('I', '').padStart(3).slice(-3)).join('')}`
