@@ -8,8 +8,8 @@
  * | get   | folios, map | lock one more folio, place the blocks below it    | ENOSPC ENOMEM EIO | none: the write is shorter |
  * | edges | folios      | zero or read                                      | EIO           | the way out                   |
  * | copy  | folios      | bytes visible at once                             | short         | the way out                   |
- * | put   | folios, map | the way out, inside i_size                        | never         | -                             |
- * | end   | invalidate  | punch what was placed past i_size                 | never         | -                             |
+ * | put   | folios, map | the way out, inside i_size; `punch`: everywhere   | never         | -                             |
+ * | end   | invalidate  | the others: punch what was placed past i_size     | never         | -                             |
  *
  * | way out    | blocks are placed as | what happens to one that was not filled               | price                       |
  * |------------|----------------------|-------------------------------------------------------|-----------------------------|
@@ -101,7 +101,7 @@ export const prepareThenCopyDesign = (way: WayOut): Strategy<SpaceError | 'EIO',
 
   *end(k, w, m) {
     if (m.reservedMap > 0) w.fs.unreserve(k, m, m.written < m.len)
-    if (m.madeCount === 0 || m.filled) return
+    if (way === 'punch' || m.madeCount === 0 || m.filled) return
     yield* punchMade(k, w, m, Math.ceil(k.size(w.inode) / w.fs.blockSize))
   },
 })
