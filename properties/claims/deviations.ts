@@ -13,15 +13,8 @@ export interface Deviation {
   readonly why: string
 }
 
-/** Space that writeback does not get while a punch writes back what it is about to cut (ENOSPC.realise). */
-const CUT_PUNCH = 'common code, not the design: a punch whose writeback is refused space (forced ENOSPC.realise) ' +
-  'returns 0, and the size that ' +
-  'the write before it reached is not the size on the disk after sync'
-
 /** Cells that differ, by design. */
 export const DEVIATIONS: readonly Deviation[] = [
-  ...(['reserve-allocate', 'reserve-copy-allocate', 'invalidate-splice', 'lock-and-unmap'] as const).map((design): Deviation =>
-    ({ design, claim: 'I18', found: 'fail', why: CUT_PUNCH })),
   {
     design: 'invalidate-then-add', claim: 'I9', found: 'fail',
     why: 'the extents are recorded before the old page is written back, so that writeback places blocks below ' +
