@@ -91,11 +91,12 @@ const lineEnd = (source: string, to: number, p: Patch): number => {
 
 const linesOf = (text: string): string[] => (text === '' ? [] : text.replace(/\n$/, '').split('\n'))
 
-/** The change as `diff -U0` prints it. `read` gives the good source of a file. */
+/** The change as `diff -U0` prints it. `read` gives the good source of a file. @throws Error as `apply` */
 export const diff = (m: Mutant, read: (file: string) => string): readonly string[] => {
   const files = [...new Set(patchesOf(m).map((p) => p.file))]
   return files.flatMap((file) => {
     const source = read(file)
+    apply(m, file, source)
     const hunks = patchesOf(m).filter((p) => p.file === file).map((p) => hunkOf(p, source)).sort((a, b) => a.line - b.line)
     let shift = 0
     return [`--- a/${file}`, `+++ b/${file}`, ...hunks.flatMap((h) => {

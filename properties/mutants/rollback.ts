@@ -24,16 +24,22 @@ export const ROLLBACK: readonly Mutant[] = [
     patch: { file: PER_BLOCK, find: 'if (accepted < n) {', replace: 'if (accepted === 0) {' },
   },
   {
-    id: 'Z20', title: 'the cache is looked at and the blocks are punched without the invalidate lock',
+    id: 'Z20', title: 'the cache is looked at and the blocks are punched without the locks that keep faults out',
     source: '198dd8aedee6', claim: 'I4', strategy: 'reserve-allocate', sequential: false,
     trigger: ['concurrent', 'mmap store', 'failed or short'],
     patch: [
-      { file: SETTLE, find: '  yield* k.acquire(w.inode.invalidateLock)\n', replace: '' },
       {
-        file: SETTLE, find: '          yield* w.fs.punch(k, w.inode, b, run)\n',
-        replace: "          yield* k.step('the cache was looked at')\n          yield* w.fs.punch(k, w.inode, b, run)\n",
+        file: SETTLE, replace: '',
+        find: '  yield* k.acquire(w.inode.invalidateLock)\n  yield* k.acquire(w.inode.mapLock)\n',
       },
-      { file: SETTLE, find: '    k.release(w.inode.invalidateLock)\n', replace: '' },
+      {
+        file: SETTLE, find: '        yield* w.fs.punch(k, w.inode, b, e.n)\n',
+        replace: "        yield* k.step('the cache was looked at')\n        yield* w.fs.punch(k, w.inode, b, e.n)\n",
+      },
+      {
+        file: SETTLE, replace: '',
+        find: '    k.release(w.inode.mapLock)\n    k.release(w.inode.invalidateLock)\n',
+      },
     ],
   },
   {
