@@ -1,7 +1,7 @@
 /**
  * The card of each design (cards/NAME.txt): what `list` shows of it, what it promises, and what six writes cost,
  * counted exactly on two formats. A card that changes is a regression, or news for those who compare: look, then
- * `vitest -u`.
+ * `npx vitest run src/strategies/cards.test.ts -u`.
  *
  * The writes, one after the other: 20000 bytes into an empty file; again, over cached data; 300 bytes inside a block
  * that only the disk knows; 3000 bytes at 60000, into nothing; 30000 at 100000 of which 9000 can be read; the same,
