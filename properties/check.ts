@@ -290,6 +290,7 @@ export const BOUNDS: Readonly<Record<string, string>> = {
   pairs: 'one write, each fault site and each after it',
   'two, 2 preemptions': '2 fibers, 2 preemptions',
   three: '3 fibers, 1 preemption',
+  chance: '2 or 3 fibers of 1 or 2 calls, by chance',
 }
 
 const certify = (ask: Ask, report: CheckReport, shares: readonly Share[]): Checked['certificate'] => ({

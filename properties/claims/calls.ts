@@ -16,6 +16,9 @@ const shortIsPrefix = (look: Look): string | null => {
   if (r === null || !r.ended || r.action.op !== 'write' || r.errno !== null) return null
   const { len } = r.action
   const readable = r.action.readable ?? len
+  if (r.position !== null && r.position !== r.from + r.n) {
+    return `${look.say(r)}: it began at ${r.from}, and the file position is ${r.position}`
+  }
   if (len > 0 && r.n <= 0) return `${look.say(r)}: neither bytes nor an errno`
   return r.n > readable ? `${look.say(r)}: only ${readable} bytes could be read` : null
 }

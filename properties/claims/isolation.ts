@@ -49,14 +49,17 @@ const tornAt = (look: Look, r: Record, w: Record, unit: number): boolean => {
   return false
 }
 
-/** A read that saw less than the design promises. */
-const torn = (look: Look): string | null => {
-  const r = look.history.newest
+/** Reads that saw less than the design promises. Looked at when all have returned: only then is known how much of a write stands. */
+const torn = (look: Look): readonly string[] => {
   const { isolation } = look.fs.strategy.claims
-  if (isolation === 'none' || r === null || !r.ended || r.action.op !== 'read' || r.errno !== null) return null
-  const seen = levelOf(look, r)
-  return LEVELS.indexOf(seen) > LEVELS.indexOf(isolation === 'folio' ? 'page' : isolation)
-    ? `${look.say(r)} saw a write in part within one ${isolation}; the strongest level that held is ${seen}` : null
+  if (isolation === 'none') return []
+  const promised = LEVELS.indexOf(isolation === 'folio' ? 'page' : isolation)
+  return look.history.records.flatMap((r) => {
+    if (r.action.op !== 'read' || r.errno !== null) return []
+    const seen = levelOf(look, r)
+    if (LEVELS.indexOf(seen) <= promised) return []
+    return [`${look.say(r)} saw a write in part within one ${isolation}; the strongest level that held is ${seen}`]
+  })
 }
 
 /** Of two writes at once, one is over the other as a whole. */
@@ -83,7 +86,7 @@ export const ISOLATION: readonly Claim[] = [
     id: 'I20', family: 'isolation', short: 'the declared isolation holds', forced: true,
     sentence: 'Writes are whole against each other; a concurrent read sees the unit that the design declares whole: page, folio or write.',
     source: 'Chinner, seed 002: "prevents torn writes"; Torvalds, 13 Jun 2019',
-    judges: [{ on: CHANGED.history, step: torn, when: ['rest'], rest: mixed }],
+    judges: [{ on: 0, when: ['rest'], rest: (look) => [...torn(look), ...mixed(look)] }],
   },
   {
     id: 'I21', family: 'isolation', short: 'bytes under I/O are stable', forced: true,

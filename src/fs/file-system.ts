@@ -202,7 +202,7 @@ export class FileSystem {
     k.ledger.records++
     this.#change(inode, m, lblk, n, DELALLOC, 0)
     m.reserved -= n
-    m.addMade(lblk, n)
+    m.addMade(lblk, n, true)
     this.#settleOwed(inode, m)
   }
 
@@ -252,7 +252,7 @@ export class FileSystem {
     k.ledger.mapBlocks += mapped
     const placed = yield* this.#place(k, inode, lblk, allowed)
     this.#change(inode, m, lblk, placed.n, state, placed.start)
-    m?.addMade(lblk, placed.n)
+    m?.addMade(lblk, placed.n, false)
     this.#settleOwed(inode, m)
     return placed.n
   }

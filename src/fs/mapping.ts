@@ -12,6 +12,8 @@ import type { Inode } from './inode.ts'
 export interface Made {
   lblk: number
   n: number
+  /** It was recorded as delayed; else blocks were placed at once. */
+  delayed: boolean
 }
 
 /** A range of one write, its extents, and what the write owes or is owed. */
@@ -81,15 +83,16 @@ export class Mapping {
   }
 
   /** Note that this write added [lblk, lblk + n) to the map. */
-  addMade(lblk: number, n: number): void {
+  addMade(lblk: number, n: number, delayed: boolean): void {
     const last = this.#madeCount > 0 ? this.#made[this.#madeCount - 1]! : null
-    if (last !== null && last.lblk + last.n === lblk) {
+    if (last !== null && last.lblk + last.n === lblk && last.delayed === delayed) {
       last.n += n
       return
     }
-    const e = (this.#made[this.#madeCount++] ??= { lblk: 0, n: 0 })
+    const e = (this.#made[this.#madeCount++] ??= { lblk: 0, n: 0, delayed })
     e.lblk = lblk
     e.n = n
+    e.delayed = delayed
   }
 
   /** Nothing is held, and all that was made was filled: there is nothing to settle. */

@@ -36,7 +36,7 @@ export function* readFile(
   if (shared) yield* k.acquireShared(inode.rwsem)
   let done = 0
   try {
-    while (done < target.length && pos + done < k.size(inode)) {
+    for (let end = Infinity; done < target.length && pos + done < end && pos + done < k.size(inode);) {
       const at = pos + done
       const f = k.peekFolio(inode.pages!, Math.floor(at / PAGE))
       const off = f === null ? 0 : at - f.pos
@@ -47,6 +47,8 @@ export function* readFile(
       }
       f.referenced = true
       k.ledger.folioLookups++
+      // A read ends at the end of file that it meets, even if the file grows meanwhile (filemap_read).
+      end = k.size(inode)
       const copied = k.scheduled
         ? yield* copyInSteps(k, f, off, target, done, n)
         : target.copyOut(f.slab.bytes, f.base + off, done, n)

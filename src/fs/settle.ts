@@ -8,6 +8,7 @@
 import type { Kernel } from '../kernel/kernel.ts'
 import { PAGE, roundDown, roundUp } from '../kernel/units.ts'
 import { BLOCK_PLACE, DIRTY } from '../pagecache/folio.ts'
+import { type Extent, HOLE, isReal } from './extent-map.ts'
 import type { Mapping } from './mapping.ts'
 import type { Verbs } from './verbs.ts'
 import type { Write } from './write.ts'
@@ -26,21 +27,24 @@ export function* punchMade(k: Verbs, w: Write, m: Mapping, keep: number): Kernel
   const last = m.made(m.madeCount - 1)
   if (last.lblk + last.n <= keep) return
   yield* k.acquire(w.inode.invalidateLock)
+  yield* k.acquire(w.inode.mapLock)
   k.ledger.locksUndone++
+  const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   try {
     for (let i = 0; i < m.madeCount; i++) {
-      const { lblk, n } = m.made(i)
+      const { lblk, n, delayed } = m.made(i)
       const to = lblk + n
-      for (let b = Math.max(lblk, keep); b < to; ) {
+      for (let b = Math.max(lblk, keep); b < to; b += e.n) {
         const run = cleanRun(k, w, b, to)
-        if (run > 0) {
-          k.ledger.blocksPunched += run
-          yield* w.fs.punch(k, w.inode, b, run)
-        }
-        b += Math.max(run, 1)
+        w.inode.map.lookup(b, Math.max(run, 1), e)
+        // A block that was delayed and is real now holds what somebody stored there, and writeback took it: it is his.
+        if (run === 0 || (delayed && isReal(e.state) && b * w.fs.blockSize < k.size(w.inode))) continue
+        k.ledger.blocksPunched += e.n
+        yield* w.fs.punch(k, w.inode, b, e.n)
       }
     }
   } finally {
+    k.release(w.inode.mapLock)
     k.release(w.inode.invalidateLock)
   }
 }

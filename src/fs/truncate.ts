@@ -60,7 +60,8 @@ export function* zeroPartial(
   const dirty = cached !== null && (cached.bits(from - cached.pos) & DIRTY) !== 0
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   fs.lookupInto(k, inode, Math.floor(from / block), 1, e)
-  if (e.state !== MAPPED && !dirty) {
+  // Under writeback it is about to be written there: zeros in the cache alone would not last.
+  if (e.state !== MAPPED && !dirty && cached?.writeback !== true) {
     if (cached !== null && (cached.bits(from - cached.pos) & UPTODATE) !== 0) cached.zero(from - cached.pos, to - from)
     return
   }

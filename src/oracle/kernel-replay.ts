@@ -74,7 +74,7 @@ export const obstacleOf = ({ program, tape }: { readonly program: Program; reado
 const operationOf = (a: Action): KernelOperation | null => {
   switch (a.op) {
     case 'write': {
-      if (a.self !== undefined || a.nowait === true) return null
+      if (a.self !== undefined || a.nowait === true || a.cursor === true || a.pieces === true) return null
       const fd = a.append === true ? 1 : a.direct === true ? 2 : 0
       const to = { fd, len: a.len, ...(a.append !== true && { off: a.pos }), ...(a.sync === true && { sync: true as const }) }
       return a.readable === undefined ? { op: 'write', ...to } : { op: 'write', ...to, readable: a.readable }

@@ -41,6 +41,8 @@ export class Actor {
   readonly #path: string
   /** File descriptors by the flags that they were opened with. */
   readonly #fds = new Map<string, number>()
+  /** Where the next write by `cursor` of each open file belongs. */
+  readonly #cursors = new Map<string, number>()
   readonly #files: { readonly file: OpenFile; readonly errorsSeen: number }[] = []
 
   constructor(place: Place, sys: Syscalls, path: string) {
@@ -74,6 +76,7 @@ export class Actor {
 
   /** The first state again, however the last run was left. */
   rewind(): void {
+    this.#cursors.clear()
     for (const { file, errorsSeen } of this.#files) {
       file.pos = 0
       file.errorsSeen = errorsSeen
@@ -97,7 +100,7 @@ export class Actor {
   sourceOf(a: Action, tag: number): Source {
     this.#open(this.#flags(a))
     if (a.op !== 'write') return nothing
-    if (a.readable === undefined && a.absent !== true && a.self === undefined) {
+    if (a.readable === undefined && a.absent !== true && a.self === undefined && a.pieces !== true) {
       const source = new MemorySource(payload(a, tag))
       return { source, rewind: () => {} }
     }
@@ -116,7 +119,10 @@ export class Actor {
       if (readable < a.len) memory.mark(start + readable, memory.size - start - readable, 'unreadable')
       if (a.absent === true && readable > 0) memory.mark(start, readable, 'absent')
     }
-    return new IovIter(memory, [{ addr: start, len: a.len }])
+    const cut = a.pieces === true ? Math.floor(a.len / 2) : a.len
+    const iovs = [{ addr: start, len: cut }, { addr: start + cut, len: 0 }, { addr: start + cut, len: a.len - cut }]
+    const source = new IovIter(memory, a.pieces === true ? iovs : iovs.slice(0, 1))
+    return a.absent === true ? new Watched(source, memory, () => this.#place.lockOrder.fault(this.#place.fiber)) : source
   }
 
   /** Do it. @returns bytes for calls that count them, the size for stat, else 0 */
@@ -127,6 +133,7 @@ export class Actor {
     const fd = this.#fds.get(this.#flags(a).join())!
     switch (a.op) {
       case 'write': {
+        if (a.cursor === true) return yield* this.#atCursor(this.#flags(a), fd, source.source!, r)
         const n = a.nowait === true
           ? yield* sys.pwritev2(fd, source.source!, a.pos, ['RWF_NOWAIT'])
           : yield* sys.pwrite(fd, source.source!, a.pos)
@@ -178,6 +185,17 @@ export class Actor {
     }
   }
 
+  /** write(2) where the last one of this open file ended. */
+  *#atCursor(flags: readonly OpenFlag[], fd: number, source: WriteSource, r: Record | null): Kernel<number, Errno> {
+    const key = flags.join()
+    const from = this.#cursors.get(key) ?? 0
+    if (r !== null) r.from = from
+    const n = yield* this.#sys.write(fd, source)
+    this.#cursors.set(key, from + n)
+    if (r !== null) r.position = this.#open(flags).pos
+    return n
+  }
+
   /** fsync of this process's file. @returns what it says */
   fsync(): Errno | null {
     const done = run(this.#sys.fsync(this.#fds.get('')!))
@@ -189,6 +207,36 @@ export class Actor {
     const { fs } = this.#place.session
     this.inode.holders = 0
     return yield* evictInode(fs.verbs, fs, this.inode)
+  }
+}
+
+/** A source in user memory that says when a copy has to fault a page in. */
+class Watched implements WriteSource {
+  readonly present = false
+  readonly length: number
+  readonly #inner: IovIter
+  readonly #memory: UserMemory
+  readonly #faults: () => void
+
+  constructor(inner: IovIter, memory: UserMemory, faults: () => void) {
+    this.length = inner.length
+    this.#inner = inner
+    this.#memory = memory
+    this.#faults = faults
+  }
+
+  faultInNow(at: number, n: number): number {
+    return this.#inner.faultInNow(at, n)
+  }
+  faultIn(at: number, n: number): Kernel<number> {
+    return this.#inner.faultIn(at, n)
+  }
+  copyAtomic(target: Buffer, start: number, at: number, n: number): number {
+    return this.#inner.copyAtomic(target, start, at, n)
+  }
+  copyFaulting(target: Buffer, start: number, at: number, n: number): Kernel<number> {
+    if (this.#memory.absent > 0) this.#faults()
+    return this.#inner.copyFaulting(target, start, at, n)
   }
 }
 
@@ -212,7 +260,7 @@ const payloads = new WeakMap<Action, { readonly tag: number; readonly bytes: Buf
 
 const makePayload = (a: Action, tag: number): Buffer => {
   const { len, pos } = a as { len: number; pos: number }
-  const append = a.op === 'write' && a.append === true
+  const append = a.op === 'write' && (a.append === true || a.cursor === true)
   const out = Buffer.alloc(len)
   for (let i = 0; i < len; i++) out[i] = tagByte(tag, append ? 0 : pos + i)
   return out

@@ -1,24 +1,26 @@
 /**
  * Check: a design against all claims, within a budget of executions.
  *
- * Six *lanes*, served in turn, each with its own programs and its own way to run one:
+ * *Lanes*, each with its own programs, its own way to run one, and its share of the executions:
  *   calls      one fiber, nothing fails
  *   faults     one fiber, each fault site once and sticky
  *   pairs      one fiber, two fault sites: a failure inside the undo of another
  *   two        two fibers, every schedule with at most 1 preemption, then 2; the device completes in any order
  *   three      three fibers, at most 1 preemption
  *   both       two fibers with at most 1 preemption, and one fault
+ *   chance     two or three fibers of one or two calls, schedules, short copies and faults by chance
  * Deterministic: the same design, seed and budget run the same executions and find the same things, on any machine.
  */
 import type { AnyStrategy } from '../../fs/strategy.ts'
 import type { Choices } from '../../kernel/choices.ts'
 import { explore } from '../../sim/explore.ts'
 import { FaultPlan, type Plan } from '../../sim/fault-plan.ts'
+import { randomChoices } from '../../sim/sources.ts'
 import { execute, type Run } from '../../sim/scheduler.ts'
 import type { System, Violation } from '../../sim/system.ts'
 import { RecordingTape, strip, type TapeData } from '../../sim/tape.ts'
 import type { MountOptions } from '../session.ts'
-import { type Family, others, pair, sequence, single, three } from './generate.ts'
+import { crowd, type Family, others, pair, sequence, single, three } from './generate.ts'
 import type { Judge } from './judge.ts'
 import { claimOf } from './outcome.ts'
 import type { Program } from './program.ts'
@@ -82,12 +84,14 @@ export interface CheckReport {
 /** A lane: programs, and how one is run. */
 interface Lane {
   readonly name: string
+  /** Its share of the executions, against that of the others. */
+  readonly weight: number
   readonly programs: Generator<Program>
   run(world: World, probe: Probe): void
 }
 
 /** Most executions of one program. */
-const MOST = { faults: 400, pairs: 600, two: 400, three: 500, both: 500 } as const
+const MOST = { chance: 12, away: 60, faults: 400, pairs: 600, two: 400, three: 500, both: 500 } as const
 /** Steps after which a run does not end (claim I15). */
 export const STEP_BUDGET = 4000
 
@@ -109,6 +113,15 @@ class Probe {
     this.report.steps += done.run.steps
     for (const v of done.violations) this.note(v, world.program, tape.data)
     return faults.reached
+  }
+
+  /** One run by chance. */
+  chance(world: World, seed: number): void {
+    const tape = new RecordingTape(randomChoices(seed, { schedule: 0.35, fault: 0.015, short: 0.2 }))
+    const done = runOnce(world, tape)
+    this.report.executions++
+    this.report.steps += done.run.steps
+    for (const v of done.violations) this.note(v, world.program, tape.data)
   }
 
   explore(world: World, executions: number, preemptions: number, faults: number): boolean {
@@ -153,9 +166,12 @@ export const runOnce = (world: System, tape: Choices): { run: Run; violations: r
 const sayThrown = (e: unknown): string => (e instanceof Error ? `${e.name}: ${e.message}` : String(e))
 
 const lanes = (seed: number): readonly Lane[] => {
-  const lane = (name: string, family: Family, run: Lane['run']): Lane => ({ name, programs: family(seed), run })
+  const lane = (name: string, family: Family, run: Lane['run'], weight = 1): Lane => ({ name, weight, programs: family(seed), run })
   return [
-    lane('calls', sequence, (w, p) => void p.plan(w, { fail: [] })),
+    lane('calls', sequence, (w, p) => (takesAway(w.program) ? void p.explore(w, MOST.away, 0, 0) : void p.plan(w, { fail: [] }))),
+    lane('chance', crowd, (w, p) => {
+      for (let i = 0; i < MOST.chance; i++) p.chance(w, seed + i)
+    }, 5),
     lane('faults', single, (w, p) => {
       const reached = p.plan(w, { fail: [] })
       for (let i = 0; i < Math.min(reached.length, MOST.faults / 2); i++) {
@@ -195,6 +211,9 @@ const lanes = (seed: number): readonly Lane[] => {
   ]
 }
 
+/** Are there pages in a source that may be taken away again? */
+const takesAway = (p: Program): boolean => p.fibers.some((f) => f.some((a) => a.op === 'write' && a.absent === true))
+
 /** How far a check is. */
 export interface CheckProgress {
   readonly executions: number
@@ -221,8 +240,9 @@ export function* check(options: CheckOptions): Generator<CheckProgress, CheckRep
     found, evaluations, lockOrder, refused,
   })
   while (done() < options.executions && all.some((l) => !l.over)) {
-    // The lane that has run least goes next: each gets the same share of executions.
-    const next = all.filter((l) => !l.over).reduce((a, b) => (b.report.executions < a.report.executions ? b : a))
+    // The lane that has run least for its weight goes next.
+    const spent = (l: (typeof all)[number]): number => l.report.executions / l.lane.weight
+    const next = all.filter((l) => !l.over).reduce((a, b) => (spent(b) < spent(a) ? b : a))
     const program = nextProgram(next.lane.programs, options, () => next.seen++ % of === share)
     if (program === null) {
       next.over = true

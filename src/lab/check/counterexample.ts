@@ -110,7 +110,7 @@ const only = (fields: Fields, at: string, known: readonly string[]): void => {
 const WITH_RANGE = ['write', 'read', 'load', 'store', 'punch', 'zero', 'allocate', 'dma'] as const
 const WITHOUT = ['fsync', 'writeback', 'reclaim', 'sync', 'drop', 'stat'] as const
 const OPS = [...WITH_RANGE, 'truncate', ...WITHOUT] as const
-const WRITE_FLAGS = ['append', 'absent', 'nowait', 'direct', 'sync'] as const
+const WRITE_FLAGS = ['append', 'absent', 'nowait', 'direct', 'sync', 'cursor', 'pieces'] as const
 
 const actionOf = (v: unknown, at: string): Action => {
   const a = fieldsOf(v, at)

@@ -54,7 +54,8 @@ export const WRITES: readonly Action[] = [
   write(2048, 6000, { readable: 4000 }),
   write(500, 6000, { absent: true }), write(0, 4096, { self: 1 }), write(4096, 4096, { self: 0 }), write(1000, 4096, { self: 0 }),
   write(9000, 100), write(0, 0), write(4000, 200), write(0, 5000, { sync: true }), write(0, 4096, { direct: true }), write(1024, 2048),
-  write(1500, 3000, { nowait: true }),
+  write(1500, 3000, { nowait: true }), write(0, 1500, { cursor: true }), write(0, 2048, { cursor: true, direct: true }),
+  write(300, 2000, { pieces: true }),
 ]
 
 /** What else may go on. */
@@ -129,10 +130,16 @@ export const sequence: Family = (seed) =>
     return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [fiber] })
   })
 
+/** Writes that meet another one: they wait for each other, so a few of each kind are enough. */
+const MEETING: readonly Action[] = [
+  write(0, 4096), write(1000, 3000), write(700, 100, { append: true }), write(0, 4096, { direct: true }),
+  write(2048, 6000, { readable: 4000 }),
+]
+
 /** A write, and something else at the same time. */
 export const pair: Family = (seed) =>
-  combine(seed + 2, [GROUNDS.length, BEFORES.length, WRITES.length, WRITES.length + OTHERS.length], ([g, b, w, o]) =>
-    valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [[pick(WRITES, w!)], [pick([...OTHERS, ...WRITES], o!)]] }))
+  combine(seed + 2, [GROUNDS.length, BEFORES.length, WRITES.length, OTHERS.length + MEETING.length], ([g, b, w, o]) =>
+    valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [[pick(WRITES, w!)], [pick([...OTHERS, ...MEETING], o!)]] }))
 
 /** Two things at the same time of which none need be a write(2): stores, faults, truncation, writeback. */
 export const others: Family = (seed) =>
@@ -142,6 +149,18 @@ export const others: Family = (seed) =>
     const fibers: Actions[] = [[first, ...then], [second]]
     return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers })
   })
+
+/** Two or three fibers of one or two calls: for runs by chance. */
+export const crowd: Family = (seed) => {
+  const all = [...OTHERS, ...WRITES]
+  const sizes = [GROUNDS.length, BEFORES.length, all.length, OTHERS.length, OTHERS.length, OTHERS.length, 4]
+  return combine(seed + 5, sizes, ([g, b, w, o, p, q, k]) => {
+    const first: Actions = k === 0 ? [pick(all, w!)] : [pick(all, w!), pick(OTHERS, q!)]
+    const second: Actions = k === 1 ? [pick(OTHERS, o!), pick(OTHERS, p!)] : [pick(OTHERS, o!)]
+    const fibers: Actions[] = k === 3 ? [first, second, [pick(OTHERS, p!)]] : [first, second]
+    return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers })
+  })
+}
 
 /** A write, and two other things at the same time. */
 export const three: Family = (seed) =>

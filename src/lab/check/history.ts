@@ -27,6 +27,8 @@ export interface Record {
   errno: Errno | null
   /** Where it wrote, if that is not its `pos`: an append. */
   from: number
+  /** The file position after a write by `cursor`; null for others. */
+  position: number | null
   /** Stores and DMA: the least and the largest size of the file that they met; what lies past the end is nobody's. */
   leastSize: number
   mostSize: number
@@ -51,7 +53,7 @@ export class History {
     this.before = all.filter((x) => x.fiber < 0)
     this.records = all.filter((x) => x.fiber >= 0).map(({ action, fiber, tag }, id) => ({
       id, fiber, action, tag, began: false, ended: false, before: 0, n: 0, errno: null,
-      from: 'pos' in action ? action.pos : 0, leastSize: 0, mostSize: 0,
+      from: 'pos' in action ? action.pos : 0, leastSize: 0, mostSize: 0, position: null,
       bytes: action.op === 'read' || action.op === 'load' ? Buffer.alloc(action.len) : null,
     }))
     this.#byFiber = program.fibers.map((_, i) => this.records.filter((r) => r.fiber === i))
@@ -72,6 +74,7 @@ export class History {
       r.n = 0
       r.leastSize = 131071
       r.mostSize = 0
+      r.position = null
       r.errno = null
       r.bytes?.fill(0)
     }

@@ -48,7 +48,7 @@ export class LockOrder {
 
   /** A page fault of user memory begins. */
   fault(fiber: number): void {
-    const held = this.heldBy(fiber).find((h) => NO_FAULT.includes(h.name))
+    const held = this.heldBy(fiber).find((h) => NO_FAULT.includes(h.name) && (h.folio === null || h.folio.home !== null))
     if (held !== undefined) this.found ??= { claim: 'I16', what: `a page fault of user memory is taken while the ${held.name} is held` }
   }
 

@@ -36,6 +36,10 @@ export type Action =
     readonly self?: number
     /** RWF_NOWAIT. */
     readonly nowait?: true
+    /** write(2) at the file position of the fiber's own open file, which moves; `pos` says where that is. */
+    readonly cursor?: true
+    /** writev(2): the source is three pieces, of which the second is empty. */
+    readonly pieces?: true
     /** O_DIRECT. */
     readonly direct?: true
     /** O_DSYNC. */
@@ -90,6 +94,7 @@ export const sayAction = (a: Action): string => {
       const how = [
         a.readable === undefined ? '' : `${a.readable} of them readable`, a.absent === true ? 'not in memory' : '',
         a.self === undefined ? '' : `from a mapping of page ${a.self} of the file itself`, a.nowait === true ? 'RWF_NOWAIT' : '',
+        a.cursor === true ? 'by the file position' : '', a.pieces === true ? 'in three pieces, one of them empty' : '',
         a.direct === true ? 'O_DIRECT' : '', a.sync === true ? 'O_DSYNC' : '',
       ].filter((s) => s !== '')
       return `${a.append === true ? 'append' : 'write'} ${a.len} bytes${a.append === true ? '' : ` at ${a.pos}`}` +
