@@ -63,7 +63,8 @@ export const OTHERS: readonly Action[] = [
   { op: 'read', pos: 0, len: 8192 }, { op: 'read', pos: 500, len: 3000 }, { op: 'load', pos: 0, len: 4096 },
   { op: 'store', pos: 0, len: 512 }, { op: 'store', pos: 3500, len: 400 },
   { op: 'truncate', size: 500 }, { op: 'truncate', size: 3000 }, { op: 'truncate', size: 9000 },
-  { op: 'punch', pos: 0, len: 4096 }, { op: 'punch', pos: 1024, len: 3000 }, { op: 'zero', pos: 0, len: 6144 },
+  { op: 'punch', pos: 0, len: 4096 }, { op: 'punch', pos: 1024, len: 3000 }, { op: 'punch', pos: 4096, len: 2048 },
+  { op: 'store', pos: 5000, len: 300 }, { op: 'zero', pos: 0, len: 6144 },
   { op: 'fsync' }, { op: 'writeback' }, { op: 'reclaim' },
   { op: 'dma', pos: 200, len: 300 }, { op: 'stat' }, { op: 'allocate', pos: 2048, len: 4096 },
 ]
@@ -152,12 +153,14 @@ export const others: Family = (seed) =>
 
 /** Two or three fibers of one or two calls: for runs by chance. */
 export const crowd: Family = (seed) => {
+  // Memory pressure and the flusher are never far.
+  const kernel: readonly Action[] = [...OTHERS, { op: 'reclaim' }, { op: 'writeback' }, { op: 'reclaim' }, { op: 'writeback' }]
   const all = [...OTHERS, ...WRITES]
-  const sizes = [GROUNDS.length, BEFORES.length, all.length, OTHERS.length, OTHERS.length, OTHERS.length, 4]
+  const sizes = [GROUNDS.length, BEFORES.length, all.length, kernel.length, kernel.length, kernel.length, 4]
   return combine(seed + 5, sizes, ([g, b, w, o, p, q, k]) => {
-    const first: Actions = k === 0 ? [pick(all, w!)] : [pick(all, w!), pick(OTHERS, q!)]
-    const second: Actions = k === 1 ? [pick(OTHERS, o!), pick(OTHERS, p!)] : [pick(OTHERS, o!)]
-    const fibers: Actions[] = k === 3 ? [first, second, [pick(OTHERS, p!)]] : [first, second]
+    const first: Actions = k === 0 ? [pick(all, w!)] : [pick(all, w!), pick(kernel, q!)]
+    const second: Actions = k === 1 ? [pick(kernel, o!), pick(kernel, p!)] : [pick(kernel, o!)]
+    const fibers: Actions[] = k === 3 ? [first, second, [pick(kernel, p!)]] : [first, second]
     return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers })
   })
 }
