@@ -125,11 +125,13 @@ const judge = (claim: string): Claim['judges'] => [{
 const scratch = Buffer.alloc(4096)
 
 /** Clean, uptodate and at rest in the cache: then the disk says the same. */
-const cleanEqualsDisk = (look: Look): string | null => {
+const cleanEqualsDisk = (look: Look, folios = look.changedFolios): string | null => {
   const { inode, fs, history, world } = look
   if (look.ioFailed || history.inFlight('truncate', 'punch', 'zero', 'allocate')) return null
   const e = { lblk: 0, n: 0, state: 0 as 0 | 1 | 2 | 3, pblk: 0 }
-  for (const f of look.changedFolios) {
+  // What a fault brings in while a direct write is under way goes when that ends.
+  if (history.records.some((r) => r.began && !r.ended && r.action.op === 'write' && r.action.direct === true)) return null
+  for (const f of folios) {
     if (f.home !== inode.pages || f.locked || f.writeback || f.pins > 0 || f.dirty) continue
     for (let off = 0; off < f.size && f.pos + off < inode.size; off += fs.blockSize) {
       if ((f.bits(off) & (UPTODATE | DIRTY)) !== UPTODATE) continue
@@ -157,7 +159,10 @@ export const CONTENTS: readonly Claim[] = [
     id: 'I9', family: 'contents', short: 'clean and uptodate = the disk', forced: true,
     sentence: 'What is clean, uptodate and not under writeback equals the disk, or its error is recorded in the address space.',
     source: '3b136499e906; e9c3a8e820ed',
-    judges: [...judge('I9'), { on: CHANGED.folio | CHANGED.bytes | CHANGED.disk | CHANGED.map | CHANGED.lock, step: cleanEqualsDisk }],
+    judges: [...judge('I9'), {
+      on: CHANGED.folio | CHANGED.bytes | CHANGED.disk | CHANGED.map | CHANGED.lock, step: (look) => cleanEqualsDisk(look),
+      rest: (look) => [cleanEqualsDisk(look, look.folios) ?? ''].filter((what) => what !== ''),
+    }],
   },
   {
     id: 'I10', family: 'contents', short: 'no stale or raw byte is readable', forced: true,

@@ -69,9 +69,19 @@ function* zeroRange(
   if (held === null) return yield* raise('ENOSPC', 'ENOSPC.zero-range')
   yield* dropPages(k, inode, first, last)
   yield* k.acquire(inode.mapLock)
+  yield* punchDelayed(k, fs, inode, first / block, last / block)
   fs.unconvert(inode, first / block, (last - first) / block)
   k.release(inode.mapLock)
   releaseSplits(fs, inode, held)
+}
+
+/** What writeback could not place has lost its data now: its space is given back. Under the map lock. */
+function* punchDelayed(k: Verbs, fs: FileSystem, inode: Inode, from: number, to: number): Kernel<void> {
+  const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+  for (let b = from; b < to; b += e.n) {
+    fs.lookupInto(k, inode, b, to - b, e)
+    if (e.state === DELALLOC) yield* fs.punch(k, inode, b, e.n)
+  }
 }
 
 /** Place unwritten blocks under every hole. What was placed before an ENOSPC stays, as in the kernel. */

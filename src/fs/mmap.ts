@@ -47,13 +47,14 @@ export function* fault(k: Verbs, fs: FileSystem, inode: Inode, pos: number, writ
 /** page_mkwrite of the page at `off` in a locked folio: space below every block inside i_size, then dirty. */
 function* makeWritable(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off: number): Kernel<void, SpaceError | 'ENOMEM'> {
   const block = fs.blockSize
-  const bytes = Math.min(PAGE, roundUp(k.size(inode) - f.pos - off, block))
+  // The file may grow while the map lock is waited for; from then on nothing waits until the page is mapped.
+  const inside = (): number => Math.min(PAGE, roundUp(k.size(inode) - f.pos - off, block))
   if (fs.strategy.claims.mmapHole === 'fault') {
     const m = new Mapping()
     const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
     yield* k.acquire(inode.mapLock)
     try {
-      const to = (f.pos + off + bytes) / block
+      const to = (f.pos + off + inside()) / block
       for (let b = (f.pos + off) / block; b < to; b += e.n) {
         fs.lookupInto(k, inode, b, to - b, e)
         if (e.state !== HOLE) continue
@@ -70,7 +71,7 @@ function* makeWritable(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off: nu
     }
   }
   k.forgetGuards(f, off, PAGE)
-  k.dirtyBlocks(f, off, bytes)
+  k.dirtyBlocks(f, off, inside())
 }
 
 /** Store `bytes` at `pos` through a shared mapping. @returns bytes stored; short only after progress */

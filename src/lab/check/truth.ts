@@ -108,7 +108,9 @@ export class Truth {
   /** May action `r` have put a value at `pos`, even if it failed: in part, or with an error of another phase? */
   #mayPut(r: Record, pos: number): boolean {
     const a = r.action
-    if ((a.op === 'store' || a.op === 'dma') && r.ended && r.errno === null) return this.#inRange(a, pos) && pos < r.mostSize
+    if ((a.op === 'store' || a.op === 'dma') && r.ended && r.errno === null) {
+      return this.#inRange(a, pos) && (pos < r.mostSize || this.#extendedMeanwhile(r, pos))
+    }
     // What was not accepted of it stays where the design says that it does not roll back.
     if (a.op === 'write' && r.ended && !this.rollback && r.n < a.len && (this.#inRange(a, pos) || a.append === true)) return true
     if (!r.ended || r.errno === null) return this.#covers(r, pos)
@@ -118,6 +120,12 @@ export class Truth {
     const failedLate = r.errno === 'EIO' || r.errno === 'ENOSPC'
     if (a.op === 'write' && (a.sync === true || a.direct === true) && failedLate) return this.#inRange(a, pos)
     return this.#covers(r, pos)
+  }
+
+  /** Did a write that went on at the same time put `pos` into the file? Then a store there met it, whatever the size was. */
+  #extendedMeanwhile(r: Record, pos: number): boolean {
+    return this.#history.records.some((u) => u.action.op === 'write' && u.began && this.#covers(u, pos) &&
+      (r.before & (1 << u.id)) === 0 && (u.before & (1 << r.id)) === 0)
   }
 
   #inRange(a: Action, pos: number): boolean {

@@ -121,7 +121,7 @@ export class World implements System {
   /** fsync of each fiber's file, twice, at rest: how often it said EIO during the run, and what it says now. */
   fsyncEach(): { fiber: number; during: number; first: Errno | null; second: Errno | null }[] {
     return this.program.fibers.map((_, fiber) => {
-      const during = this.history.ofFiber(fiber).filter((r) => r.errno === 'EIO').length
+      const during = this.history.ofFiber(fiber).filter((r) => r.errno === 'EIO' || r.errno === 'ENOSPC').length
       const actor = this.place.actors[fiber]!
       return { fiber, during, first: actor.fsync(), second: actor.fsync() }
     })
