@@ -30,8 +30,9 @@ const diskSize = (look: Look): string | null => {
   if (size > inode.size && !look.history.inFlight('truncate', 'write', 'zero', 'allocate')) {
     return `i_disksize is ${size}, i_size ${inode.size}`
   }
-  // Ranges that are taken out read as zeros, whatever was to come there.
-  if (size <= world.diskSizeBefore || look.history.inFlight('punch', 'zero')) return null
+  // Ranges that are taken out read as zeros, whatever was to come there; the size follows (ext4_update_disksize_before_punch).
+  const takenOut = look.history.records.some((r) => r.began && (r.action.op === 'punch' || r.action.op === 'zero'))
+  if (size <= world.diskSizeBefore || takenOut) return null
   const asked = [...world.program.before, ...world.program.fibers.flat()]
   const wanted = asked.some((a) =>
     (a.op === 'truncate' && a.size === size) || ((a.op === 'allocate' || a.op === 'zero') && a.pos + a.len === size))

@@ -24,8 +24,8 @@ export const SPACE: readonly Mutant[] = [
         replace: "  if (mode === 'punch') yield* fs.writeBack(k, inode, pos, pos + bytes)",
       },
       {
-        file: SERVICES, find: 'if (e.state === MAPPED) this.#change(inode, null, b, e.n, UNWRITTEN, e.pblk)',
-        replace: 'if (e.state !== HOLE) this.#change(inode, null, b, e.n, e.pblk === 0 ? HOLE : UNWRITTEN, e.pblk)',
+        file: 'src/fs/fallocate.ts', find: 'if (e.state === DELALLOC) yield* fs.punch(k, inode, b, e.n)',
+        replace: 'if (e.state === DELALLOC) inode.map.set(b, e.n, HOLE)',
       },
     ],
   },

@@ -34,7 +34,11 @@ export function* fallocate(
   yield* fs.writeBack(k, inode, pos, pos + bytes)
   yield* k.acquire(inode.invalidateLock)
   try {
-    if (mode !== 'allocate' && mode !== 'keep-size') yield* zeroRange(k, fs, inode, mode === 'punch', pos, bytes)
+    if (mode !== 'allocate' && mode !== 'keep-size') {
+      yield* zeroRange(k, fs, inode, mode === 'punch', pos, bytes)
+      // What writeback could not place is gone; it will not move the size on disk (ext4_update_disksize_before_punch).
+      if (pos <= size && pos + bytes >= size) inode.diskSize = Math.max(inode.diskSize, size)
+    }
     if (mode !== 'punch') yield* allocateRange(k, fs, inode, pos, len)
     yield* fs.trimMap(k, inode)
     if ((mode === 'allocate' || mode === 'zero') && pos + len > k.size(inode)) {

@@ -56,20 +56,7 @@ export function* writeBack(k: Verbs, fs: FileSystem, inode: Inode, from: number,
     const f = todo.at(-1)!
     index = Math.max(index, f.index) + 1
   }
-  if (first === null && from === 0 && to === Infinity) sizeFollows(inode)
   return first
-}
-
-/**
- * Nothing is to come any more: the size on disk may be that in core. The last data may have been punched, or cut, before it was
- * written (ext4_update_disksize_before_punch).
- */
-const sizeFollows = (inode: Inode): void => {
-  const pages = inode.pages!
-  if (inode.diskSize >= inode.size || pages.dirty.length > 0) return
-  if (pages.inRange(0, Number.MAX_SAFE_INTEGER).some((f) => f.writeback)) return
-  inode.diskSize = inode.size
-  inode.dirty = true
 }
 
 /** Write back whatever is dirty, inode by inode, until at most `target` pages are. */

@@ -168,7 +168,7 @@ const sayThrown = (e: unknown): string => (e instanceof Error ? `${e.name}: ${e.
 const lanes = (seed: number): readonly Lane[] => {
   const lane = (name: string, family: Family, run: Lane['run'], weight = 1): Lane => ({ name, weight, programs: family(seed), run })
   return [
-    lane('calls', sequence, (w, p) => (takesAway(w.program) ? void p.explore(w, MOST.away, 0, 0) : void p.plan(w, { fail: [] }))),
+    lane('calls', sequence, (w, p) => (takesAway(w.program) ? void p.explore(w, MOST.away, 0, 0) : void p.plan(w, { fail: [] })), 3),
     lane('chance', crowd, (w, p) => {
       for (let i = 0; i < MOST.chance; i++) p.chance(w, seed + i)
     }, 5),
