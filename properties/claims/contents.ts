@@ -24,7 +24,9 @@ const breaks = (w: Wrong, look: Look): string => {
   if (w.pos >= look.truth.size && w.kind === 'old' && w.of === null) return 'I19'
   if (w.missing.some((r) => TAKING.includes(r.action.op))) return 'I24'
   if (w.missing.length > 0 && w.missing.every((r) => STORES.includes(r.action.op))) return 'I23'
-  if (look.history.records.some((r) => failed(r) && r.action.op === 'write')) return 'I14'
+  // One that was cut short has failed for the rest.
+  const cut = (r: Record): boolean => r.ended && r.action.op === 'write' && (r.errno !== null || r.n < r.action.len)
+  if (look.history.records.some(cut)) return 'I14'
   if (look.when === 'cold' || look.when === 'again') return 'I9'
   return look.when === null ? 'I8' : 'I11'
 }

@@ -6,6 +6,7 @@
  * Imports nothing of src, so that a loader can patch it before it is read.
  */
 import { CALLS } from './calls.ts'
+import { CLASSES } from './classes.ts'
 import { COPY } from './copy.ts'
 import { EDGES } from './edges.ts'
 import { ERRORS } from './errors.ts'
@@ -19,7 +20,7 @@ import { WRITEBACK_MUTANTS } from './writeback.ts'
 
 /** All mutants, by id. */
 export const MUTANTS: readonly Mutant[] = [
-  ...COPY, ...EDGES, ...ROLLBACK, ...SPACE, ...WRITEBACK_MUTANTS, ...ERRORS, ...MMAP_MUTANTS, ...INVALIDATE, ...SIZE, ...CALLS,
+  ...COPY, ...EDGES, ...ROLLBACK, ...SPACE, ...WRITEBACK_MUTANTS, ...ERRORS, ...MMAP_MUTANTS, ...INVALIDATE, ...SIZE, ...CALLS, ...CLASSES,
 ].sort((a, b) => (a.id < b.id ? -1 : 1))
 
 /** The mutant with this id. @throws Error if there is none */

@@ -26,7 +26,7 @@ export const MMAP_MUTANTS: readonly Mutant[] = [
   },
   {
     id: 'Z40', title: 'page_mkwrite returns with the folio unlocked, and writeback cleans it before the store',
-    source: 'b827e496c893', claim: 'I23', strategy: 'reserve-allocate', sequential: false,
+    source: 'b827e496c893', claim: 'I9', strategy: 'reserve-allocate', sequential: false,
     trigger: ['concurrent', 'mmap store', 'writeback'],
     patch: {
       file: MMAP, find: '      if (write) yield* makeWritable(k, fs, inode, f, off)\n',

@@ -1,13 +1,13 @@
 /**
  * npm run mutants: has the check teeth? Every mutant of the catalogue is checked from a cold start in a thread of its own.
  *
- *   npm run mutants [-- --only ID]... [--without CLAIM] [--executions N] [--seed N] [--json FILE] [--write]
+ *   npm run mutants [-- --only ID]... [--without CLAIM] [--executions N] [--seed N] [--json FILE] [--write] [--again]
  *
  * Killed means: within N executions (by default about 10 s of one core) the claim that the mutant names is broken, and the very
  * same run breaks nothing on the good sources. Each design, unmutated, is then checked with the same seed and ten times the
  * executions that its slowest mutant took. Prints the matrix of mutants and claims; --write (on a full run) renews kills.json,
  * on which the ticks of `check` stand. --without takes the judges of one claim away, and shows which of its mutants then live:
- * a claim is needed if there is one.
+ * a claim is needed if there is one. --again kills once more what kills.json says is killed, and nothing else.
  *
  * Exit code: 0 all killed, or the claim is needed; 1 not so; 2 usage.
  */
@@ -15,7 +15,7 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { paint, type Row, table, wrap } from '../../src/report/table.ts'
 import type { Shown } from '../../src/lab/check/verdict.ts'
-import type { Kill } from '../kills.ts'
+import { type Kill, KILLS as RECORDED } from '../kills.ts'
 import type { Again, Cold, ColdResult } from './cold.ts'
 import { MUTANTS, mutant } from './index.ts'
 import { inLanes, runWithMutant } from './load.ts'
@@ -141,7 +141,7 @@ const main = async (): Promise<number> => {
   const { values } = parseArgs({
     options: {
       only: { type: 'string', multiple: true }, without: { type: 'string' }, json: { type: 'string' }, write: { type: 'boolean' },
-      executions: { type: 'string', default: '12000' }, seed: { type: 'string', default: '1' },
+      executions: { type: 'string', default: '12000' }, seed: { type: 'string', default: '1' }, again: { type: 'boolean' },
     },
   })
   const s: Settings = { seed: Number(values.seed), executions: Number(values.executions), without: values.without ?? null }
@@ -150,6 +150,7 @@ const main = async (): Promise<number> => {
     return usage('give whole numbers to --seed and --executions')
   }
   if (values.write === true && (!all || s.without !== null)) return usage('--write is for a full run: leave --only and --without out')
+  if (values.again === true) return await killAgain(s)
   const unknown = values.only?.find((id) => !MUTANTS.some((m) => m.id === id))
   if (unknown !== undefined) return usage(`no mutant ${unknown}; known are ${MUTANTS.map((m) => m.id).join(', ')}`)
   const chosen = (all ? MUTANTS : values.only!.map(mutant)).filter((m) => s.without === null || !all || m.claim === s.without)
@@ -166,6 +167,19 @@ const main = async (): Promise<number> => {
   const alive = results.filter((r) => !r.killed)
   if (s.without !== null) return alive.length > 0 ? 0 : 1
   return alive.length === 0 && goods.every((g) => Object.keys(g.broken).length === 0) ? 0 : 1
+}
+
+/** Kill once more what kills.json says is killed, with some executions to spare. @returns the exit code */
+const killAgain = async (s: Settings): Promise<number> => {
+  const results = await inLanes(RECORDED.filter((k) => k.killed), LANES, async (k) => {
+    const r = await checkMutant(mutant(k.id), { ...s, executions: k.executions + 2_000 })
+    process.stderr.write(`${say(r, s)}\n`)
+    return r
+  })
+  const alive = results.filter((r) => !r.killed).map((r) => r.id)
+  const end = alive.length === 0 ? '' : `; alive: ${alive.join(', ')}`
+  process.stdout.write(`${results.length - alive.length} of ${results.length} recorded kills again${end}\n`)
+  return alive.length === 0 && results.length > 0 ? 0 : 1
 }
 
 const usage = (message: string): number => {

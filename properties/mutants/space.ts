@@ -62,7 +62,7 @@ export const SPACE: readonly Mutant[] = [
   },
   {
     id: 'Z17', title: 'writeback that finds no place gives back a reservation that is still owed',
-    source: '7132de744ba7', claim: 'I2', strategy: 'reserve-allocate', sequential: false,
+    source: '7132de744ba7', claim: 'I1', strategy: 'reserve-allocate', sequential: false,
     trigger: ['ENOSPC'],
     patch: {
       file: SERVICES, find: "    if (k.fault('ENOSPC.realise')) return yield* raise('ENOSPC', 'ENOSPC.realise')\n",

@@ -143,22 +143,21 @@ class Probe {
 
 /** One run of a world, and what was wrong with it. */
 export const runOnce = (world: System, tape: Choices): { run: Run; violations: readonly Violation[] } => {
-  const run = execute(world, tape, { steps: STEP_BUDGET })
+  const run = execute(world, tape, { steps: STEP_BUDGET, onward: true })
   const { outcome } = run
   switch (outcome.kind) {
-    case 'finished': case 'stopped': return { run, violations: [] }
-    case 'violation': return { run, violations: outcome.violations }
+    case 'finished': case 'stopped': case 'violation': return { run, violations: run.violations }
     case 'deadlock': {
       const what = outcome.waiting.map((w) => `${w.name} waits for ${w.label}`).join(', ')
-      return { run, violations: [{ claim: claimOf('deadlock', what), what: `deadlock: ${what}` }] }
+      return { run, violations: [...run.violations, { claim: claimOf('deadlock', what), what: `deadlock: ${what}` }] }
     }
     case 'loop': {
       const what = `no end after ${run.steps} steps; at the end: ${outcome.tail.slice(0, 8).join(', ')}`
-      return { run, violations: [{ claim: 'I15', what }] }
+      return { run, violations: [...run.violations, { claim: 'I15', what }] }
     }
     case 'threw': {
       const what = sayThrown(outcome.error)
-      return { run, violations: [{ claim: claimOf('threw', what), what }] }
+      return { run, violations: [...run.violations, { claim: claimOf('threw', what), what }] }
     }
   }
 }

@@ -56,6 +56,8 @@ export class World implements System {
   /** i_disksize before the step that is judged. */
   diskSizeBefore = 0
   #diskSize = 0
+  /** Claims that were broken in this run: they are not looked at again, so that others are seen, too. */
+  readonly #broken = new Set<string>()
   readonly #options: WorldOptions
   readonly #sources: Source[]
   readonly #look: Look
@@ -143,6 +145,7 @@ export class World implements System {
     for (const source of this.#sources) source.rewind()
     this.#look.rewind()
     this.steps = 0
+    this.#broken.clear()
     this.#diskSize = place.inode.diskSize
     place.relay.to = choices
     place.device.holding = this.#slowDevice
@@ -212,10 +215,12 @@ export class World implements System {
     const { judges } = this.#options
     for (let i = 0; i < judges.length; i++) {
       const judge = judges[i]!
-      if ((judge.on & changed) === 0 || judge.step === undefined) continue
+      if ((judge.on & changed) === 0 || judge.step === undefined || this.#broken.has(judge.claim)) continue
       this.#counts[i]!++
       const what = judge.step(this.#look, fiber)
-      if (what !== null) return { claim: judge.claim, what }
+      if (what === null) continue
+      this.#broken.add(judge.claim)
+      return { claim: judge.claim, what }
     }
     return null
   }
@@ -254,11 +259,13 @@ export class World implements System {
         throw e
       }
       for (const [i, judge] of this.#options.judges.entries()) {
-        if (judge.rest === undefined || !(judge.when ?? ['rest']).includes(when)) continue
+        if (judge.rest === undefined || !(judge.when ?? ['rest']).includes(when) || this.#broken.has(judge.claim)) continue
         this.#counts[i]!++
-        for (const what of judge.rest(this.#look)) found.push({ claim: judge.claim, what })
+        for (const what of judge.rest(this.#look)) {
+          this.#broken.add(judge.claim)
+          found.push({ claim: judge.claim, what })
+        }
       }
-      if (found.length > 0) return found
     }
     return found
   }
