@@ -102,8 +102,8 @@ describe('usage', () => {
   })
 
   test('a mutant that there is not => its name, 2', () => {
-    const { code, err } = cli(put('unknown.json', text('leak.json').replace('"id":"Z55"', '"id":"Z99"')))
-    expect(err).toMatch(/^perform-write: Z99: no mutant Z99.*; --on takes another design\n$/)
+    const { code, err } = cli(put('unknown.json', text('leak.json').replace('"id":"Z55"', '"id":"Z00"')))
+    expect(err).toMatch(/^perform-write: Z00: no mutant Z00.*; --on takes another design\n$/)
     expect(code).toBe(2)
   })
 
