@@ -149,10 +149,13 @@ export class FileMapping implements PageMapping {
 export class Pin {
   readonly #inode: Inode
   readonly #folio: Folio
+  /** Byte in the folio at which the pinned page begins. */
+  readonly #off: number
 
-  constructor(inode: Inode, folio: Folio) {
+  constructor(inode: Inode, folio: Folio, off: number) {
     this.#inode = inode
     this.#folio = folio
+    this.#off = off
   }
 
   /** The device writes: no lock, no fault, no mark. `pos` in bytes of the file. */
@@ -164,9 +167,9 @@ export class Pin {
   *release(k: Verbs, fs: FileSystem): Kernel<void> {
     const f = this.#folio
     yield* k.lockFolio(f)
-    if (f.home === this.#inode.pages && f.pos < k.size(this.#inode)) {
-      k.dirtyBlocks(f, 0, Math.min(f.size, roundUp(k.size(this.#inode) - f.pos, fs.blockSize)))
-    }
+    const inside = k.size(this.#inode) - f.pos - this.#off
+    // The page that was pinned, and no more: the rest of a large folio may never have been filled.
+    if (f.home === this.#inode.pages && inside > 0) k.dirtyBlocks(f, this.#off, Math.min(PAGE, roundUp(inside, fs.blockSize)))
     k.unlockFolio(f)
     k.unpin(f)
   }
@@ -176,5 +179,5 @@ export class Pin {
 export function* pinForDma(k: Verbs, fs: FileSystem, inode: Inode, pos: number): Kernel<Pin, FaultError> {
   const f = yield* fault(k, fs, inode, pos, true)
   k.pin(f)
-  return new Pin(inode, f)
+  return new Pin(inode, f, pos - (pos % PAGE) - f.pos)
 }

@@ -9,7 +9,7 @@
 import type { Kernel } from '../kernel/kernel.ts'
 import { PAGE, roundDown, roundUp } from '../kernel/units.ts'
 import { BLOCK_PLACE, DIRTY, type Folio, UPTODATE } from '../pagecache/folio.ts'
-import { type Extent, HOLE, MAPPED } from './extent-map.ts'
+import { type Extent, HOLE, MAPPED, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 import { fillFolio } from './read.ts'
@@ -61,7 +61,8 @@ export function* zeroPartial(
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   fs.lookupInto(k, inode, Math.floor(from / block), 1, e)
   // Under writeback it is about to be written there: zeros in the cache alone would not last.
-  if (e.state !== MAPPED && !dirty && cached?.writeback !== true) {
+  const underway = cached?.writeback === true && e.state === UNWRITTEN
+  if (e.state !== MAPPED && !dirty && !underway) {
     if (cached !== null && (cached.bits(from - cached.pos) & UPTODATE) !== 0) cached.zero(from - cached.pos, to - from)
     return
   }
