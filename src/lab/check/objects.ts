@@ -26,7 +26,7 @@ import type { MakeFolio } from '../../pagecache/page-allocator.ts'
 /** Numbers of the objects of a world. */
 export const OBJECT = {
   space: 1, format: 2, disk: 3, cache: 4, queue: 5, size: 6, diskSize: 7, map: 8, owed: 9, rwsem: 10,
-  invalidateLock: 11, mapLock: 12, errors: 13, mapping: 14, misc: 15, slot: 16, ended: 28, folio: 32,
+  invalidateLock: 11, mapLock: 12, errors: 13, mapping: 14, slot: 16, ended: 28, folio: 32,
 } as const
 /** Slots of the page cache that have an object of their own. */
 export const SLOTS = 12

@@ -53,11 +53,6 @@ export class Truth {
     this.#history = history
   }
 
-  /** The byte before the fibers. */
-  byteBefore(pos: number): number {
-    return this.#bytes[pos] ?? 0
-  }
-
   // --- cells ---------------------------------------------------------------------------------------------------------
 
   /** Starts of the cells, ascending, with the end of the last. */
