@@ -8,7 +8,13 @@
  * - `ensure` makes several blocks resident at once, for code that changes them together without a wait between;
  * - `forget` when a block was freed: what it held will never be written;
  * - `flush` writes all that is dirty in ascending order, adjacent blocks as one bio. No cache flush is sent to the
- *   device.
+ *   device;
+ * - under a journal nothing is written from here: `take` hands out copies of all that is dirty, and what was taken stays in
+ *   core until `settle` says that its place on the disk holds it.
+ *
+ * A block that carries a checksum is given a `Sealer` with `markDirty` or `store`: it is called once, when the block
+ * leaves core or at `seal`, not at each change. `verified` is for the reader of a checksum: false for what the device
+ * returned, true once somebody looked or we wrote it ourselves (buffer_verified of the kernel).
  *
  * What a bio carries is a copy, so a block may change while its write is under way; it is dirty again then.
  * Source: xv6 kernel/bio.c for the size of it; sync_dirty_buffer and write_dirty_buffer of fs/buffer.c.
@@ -21,11 +27,24 @@ import { Ledger } from '../kernel/ledger.ts'
 import { PageVec } from '../kernel/page-vec.ts'
 import type { BlockNr } from '../kernel/units.ts'
 
+/** Writes the checksum of a block into the block. */
+export type Sealer = (data: Buffer) => void
+
 /** One block in core. */
 export interface Buf {
   readonly nr: BlockNr
   readonly data: Buffer
   dirty: boolean
+  /** Its checksum was looked at, or is ours. */
+  verified: boolean
+  /** What is still to be done before the block may leave core. */
+  seal: Sealer | null
+}
+
+/** One version of a block. Its bytes do not change any more. */
+export interface BlockCopy {
+  readonly nr: BlockNr
+  readonly data: Buffer
 }
 
 /** What a BufferCache may be told. */
@@ -51,6 +70,10 @@ export class BufferCache {
   readonly #limit: number
   readonly #bufs = new Map<BlockNr, Buf>()
   readonly #dirty = new Set<Buf>()
+  /** Blocks whose place on the disk is older than what was taken: they stay in core. */
+  readonly #taken = new Set<BlockNr>()
+  /** Told of every block that is freed; a journal that has older versions of it must know. */
+  onForget: ((nr: BlockNr) => void) | null = null
 
   /** @param blockSize bytes */
   constructor(device: BlockDevice, blockSize: number, options: BufferCacheOptions = {}) {
@@ -72,13 +95,16 @@ export class BufferCache {
   }
 
   checkpoint(): Restore {
-    const saved = [...this.#bufs.values()].map((buf) => ({ buf, data: Buffer.from(buf.data), dirty: buf.dirty }))
+    const saved = [...this.#bufs.values()].map((buf) => ({ ...buf, buf, data: Buffer.from(buf.data) }))
+    const taken = [...this.#taken]
     return () => {
       this.#bufs.clear()
       this.#dirty.clear()
-      for (const { buf, data, dirty } of saved) {
+      this.#taken.clear()
+      for (const nr of taken) this.#taken.add(nr)
+      for (const { buf, data, dirty, verified, seal } of saved) {
         data.copy(buf.data)
-        buf.dirty = dirty
+        Object.assign(buf, { dirty, verified, seal })
         this.#bufs.set(buf.nr, buf)
         if (dirty) this.#dirty.add(buf)
       }
@@ -96,7 +122,7 @@ export class BufferCache {
     if (buf !== undefined) return buf
     const data = Buffer.alloc(this.blockSize)
     yield* this.#submit(new Bio('read', nr * this.blockSize, PageVec.of(data)))
-    return this.#bufs.get(nr) ?? this.#add({ nr, data, dirty: false })
+    return this.#bufs.get(nr) ?? this.#add(nr, data, false)
   }
 
   /**
@@ -112,31 +138,39 @@ export class BufferCache {
 
   /** A buffer of zeros for a block that was just placed; it is dirty. */
   fresh(nr: BlockNr): Buf {
-    const buf = this.#bufs.get(nr) ?? this.#add({ nr, data: Buffer.alloc(this.blockSize), dirty: false })
+    const buf = this.#bufs.get(nr) ?? this.#add(nr, Buffer.alloc(this.blockSize), true)
     buf.data.fill(0)
+    buf.seal = null
     this.markDirty(buf)
     return buf
   }
 
-  /** `buf.data` was changed. @throws Error if it was dropped meanwhile, or the mount is read-only: a bug */
-  markDirty(buf: Buf): void {
+  /**
+   * `buf.data` was changed.
+   * @param seal writes the block's checksum; a later call without one keeps it
+   * @throws Error if it was dropped meanwhile, or the mount is read-only: a bug
+   */
+  markDirty(buf: Buf, seal: Sealer | null = buf.seal): void {
     if (this.readOnly) throw new Error(`block ${buf.nr}: changed on a read-only mount`)
     if (this.#bufs.get(buf.nr) !== buf) throw new Error(`block ${buf.nr}: buffer held across a wait`)
     buf.dirty = true
+    buf.verified = true
+    buf.seal = seal
     this.#dirty.add(buf)
   }
 
   /** Make block `nr` say `bytes`; it is dirty only if that differs. The block must be resident. */
-  store(nr: BlockNr, bytes: Buffer, at = 0): void {
+  store(nr: BlockNr, bytes: Buffer, at = 0, seal?: Sealer | null): void {
     const buf = this.#bufs.get(nr)
     if (buf === undefined) throw new Error(`block ${nr}: stored while not in core`)
     if (buf.data.compare(bytes, 0, bytes.length, at, at + bytes.length) === 0) return
     bytes.copy(buf.data, at)
-    this.markDirty(buf)
+    this.markDirty(buf, seal)
   }
 
   /** Drop block `nr` unwritten: it was freed. */
   forget(nr: BlockNr): void {
+    this.onForget?.(nr)
     const buf = this.#bufs.get(nr)
     if (buf === undefined) return
     buf.dirty = false
@@ -144,13 +178,41 @@ export class BufferCache {
     this.#bufs.delete(nr)
   }
 
+  /** Every dirty block carries its checksum from now on, until it is changed again. Plain. */
+  seal(): void {
+    for (const buf of this.#dirty) sealed(buf)
+  }
+
   /** Write every dirty block. Raises EIO after having tried them all; what failed stays dirty. */
   *flush(): Kernel<void, 'EIO'> {
     yield* this.#write([...this.#dirty])
-    let surplus = this.#bufs.size - this.#dirty.size - this.#limit
+    this.#trim()
+  }
+
+  /** Copies of all dirty blocks, ascending; they are clean then, and stay in core until they are settled. */
+  take(): BlockCopy[] {
+    const bufs = [...this.#dirty].sort((a, b) => a.nr - b.nr)
+    this.#dirty.clear()
+    return bufs.map((buf) => {
+      buf.dirty = false
+      this.#taken.add(buf.nr)
+      return { nr: buf.nr, data: Buffer.from(sealed(buf).data) }
+    })
+  }
+
+  /** The newest versions that were taken of these blocks are in their places, or the blocks are free. */
+  settle(nrs: Iterable<BlockNr>): void {
+    for (const nr of nrs) this.#taken.delete(nr)
+    this.#trim()
+  }
+
+  /** Let go of the oldest clean blocks beyond the limit. */
+  #trim(): void {
+    let surplus = this.#bufs.size - this.#dirty.size - this.#taken.size - this.#limit
+    if (surplus <= 0) return
     for (const buf of this.#bufs.values()) {
       if (surplus <= 0) break
-      if (buf.dirty) continue
+      if (buf.dirty || this.#taken.has(buf.nr)) continue
       this.#bufs.delete(buf.nr)
       surplus--
     }
@@ -161,8 +223,9 @@ export class BufferCache {
     yield* this.#write(nrs.map((nr) => this.#bufs.get(nr)).filter((b) => b?.dirty === true) as Buf[])
   }
 
-  #add(buf: Buf): Buf {
-    this.#bufs.set(buf.nr, buf)
+  #add(nr: BlockNr, data: Buffer, verified: boolean): Buf {
+    const buf: Buf = { nr, data, dirty: false, verified, seal: null }
+    this.#bufs.set(nr, buf)
     return buf
   }
 
@@ -188,7 +251,7 @@ export class BufferCache {
       for (const buf of live) good = (yield* this.#writeRun([buf])) && good
       return good
     }
-    const copy = Buffer.concat(run.map((b) => b.data))
+    const copy = Buffer.concat(run.map((b) => sealed(b).data))
     for (const buf of run) {
       buf.dirty = false
       this.#dirty.delete(buf)
@@ -204,4 +267,12 @@ export class BufferCache {
     this.ledger.metaBytes += bio.data.length
     yield* submitAndWait(this.device, bio)
   }
+}
+
+/** `buf` with its checksum. */
+const sealed = (buf: Buf): Buf => {
+  const { seal } = buf
+  buf.seal = null
+  seal?.(buf.data)
+  return buf
 }
