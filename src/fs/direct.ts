@@ -14,6 +14,7 @@ import { PAGE } from '../kernel/units.ts'
 import { type Extent, HOLE, DELALLOC, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { transact, transactReserved } from './journal/handle.ts'
 import { Mapping } from './mapping.ts'
 import type { SpaceError } from './space.ts'
 import { holdSplits, releaseSplits } from './splits.ts'
@@ -21,6 +22,8 @@ import type { Verbs } from './verbs.ts'
 
 /** Can [pos, pos + len) be written past the cache? If not, the caller writes through it. */
 export const canWriteDirect = (k: Verbs, fs: FileSystem, inode: Inode, pos: number, len: number): boolean => {
+  // Where data is logged, all of it goes through the log (ext4_should_use_dio).
+  if (fs.journal?.mode === 'journal') return false
   if (fs.format.hasUnwritten) return true
   const block = fs.blockSize
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
@@ -75,13 +78,15 @@ export function* writeDirect(
 /** Free the blocks of `m` that lie past byte `end`: nobody will fill them. */
 function* punchPastEnd(k: Verbs, fs: FileSystem, inode: Inode, m: Mapping, end: number): Kernel<void> {
   const first = Math.ceil(end / fs.blockSize)
-  yield* k.acquire(inode.mapLock)
-  for (let i = 0; i < m.madeCount; i++) {
-    const { lblk, n } = m.made(i)
-    const from = Math.max(lblk, first)
-    if (from < lblk + n) yield* fs.punch(k, inode, from, lblk + n - from)
-  }
-  k.release(inode.mapLock)
+  yield* transactReserved(fs, function* () {
+    yield* k.acquire(inode.mapLock)
+    for (let i = 0; i < m.madeCount; i++) {
+      const { lblk, n } = m.made(i)
+      const from = Math.max(lblk, first)
+      if (from < lblk + n) yield* fs.punch(k, inode, from, lblk + n - from)
+    }
+    k.release(inode.mapLock)
+  })
 }
 
 /** One extent: place, write, convert. @returns bytes */
@@ -90,15 +95,7 @@ function* writeExtent(
 ): Kernel<number, SpaceError | 'EIO'> {
   const block = fs.blockSize
   const lblk = pos / block
-  yield* k.acquire(inode.mapLock)
-  try {
-    fs.lookupInto(k, inode, lblk, (bytes.length - from) / block, e)
-    if (e.state === HOLE) yield* fs.allocate(k, inode, m, lblk, e.n, UNWRITTEN)
-    if (e.state === DELALLOC) yield* fs.realise(k, inode, lblk, e.n)
-    if (e.state === HOLE || e.state === DELALLOC) fs.lookupInto(k, inode, lblk, e.n, e)
-  } finally {
-    k.release(inode.mapLock)
-  }
+  yield* transact(fs, () => placeExtent(k, fs, inode, m, lblk, (bytes.length - from) / block, e))
   const len = e.n * block
   k.ledger.dataBios++
   k.ledger.dataBytes += len
@@ -107,13 +104,30 @@ function* writeExtent(
   const held = yield* holdSplits(k, fs, inode, [lblk], (b) => underWriteback(k, inode, b * block))
   try {
     yield* submitAndWait(fs.device, new Bio('write', e.pblk * block, data))
-    yield* k.acquire(inode.mapLock)
-    fs.convert(k, inode, lblk, e.n)
-    k.release(inode.mapLock)
+    yield* transactReserved(fs, function* () {
+      yield* k.acquire(inode.mapLock)
+      fs.convert(k, inode, lblk, e.n)
+      k.release(inode.mapLock)
+    })
   } finally {
     releaseSplits(fs, inode, held)
   }
   return len
+}
+
+/** Real blocks below the run at `lblk`, into `e`. */
+function* placeExtent(
+  k: Verbs, fs: FileSystem, inode: Inode, m: Mapping, lblk: number, n: number, e: Extent,
+): Kernel<void, SpaceError | 'EIO'> {
+  yield* k.acquire(inode.mapLock)
+  try {
+    fs.lookupInto(k, inode, lblk, n, e)
+    if (e.state === HOLE) yield* fs.allocate(k, inode, m, lblk, e.n, UNWRITTEN)
+    if (e.state === DELALLOC) yield* fs.realise(k, inode, lblk, e.n)
+    if (e.state === HOLE || e.state === DELALLOC) fs.lookupInto(k, inode, lblk, e.n, e)
+  } finally {
+    k.release(inode.mapLock)
+  }
 }
 
 const underWriteback = (k: Verbs, inode: Inode, pos: number): boolean =>

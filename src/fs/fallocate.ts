@@ -11,6 +11,7 @@ import { UPTODATE } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, MAPPED, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { transact } from './journal/handle.ts'
 import type { SpaceError } from './space.ts'
 import { releaseSplits, splitsRoom } from './splits.ts'
 import { dropPages, punchBlocks, zeroPartial } from './truncate.ts'
@@ -32,6 +33,14 @@ export function* fallocate(
   const bytes = mode === 'punch' && pos + len > size ? Math.max(0, roundUp(size, PAGE) - pos) : len
   if (bytes === 0) return
   yield* fs.writeBack(k, inode, pos, pos + bytes)
+  yield* transact(fs, () => change(k, fs, inode, mode, pos, len, bytes))
+}
+
+/** The part of it that changes metadata; `bytes` are zeroed. */
+function* change(
+  k: Verbs, fs: FileSystem, inode: Inode, mode: FallocateMode, pos: number, len: number, bytes: number,
+): Kernel<void, FallocateError> {
+  const size = k.size(inode)
   yield* k.acquire(inode.invalidateLock)
   try {
     if (mode !== 'allocate' && mode !== 'keep-size') {

@@ -24,6 +24,8 @@ import type { Folio } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, isReal, MAPPED, UNWRITTEN } from './extent-map.ts'
 import type { Format, Run } from './format.ts'
 import { Inode } from './inode.ts'
+import { attachJournal } from './journal/attach.ts'
+import type { Journal } from './journal/journal.ts'
 import type { Mapping } from './mapping.ts'
 import type { Mount } from './mount.ts'
 import { wouldWait } from './nowait.ts'
@@ -42,6 +44,8 @@ export class FileSystem {
   readonly space: Space
   /** What owners have and may have; null: nobody counts. */
   readonly quota: Quota | null
+  /** Transactions; null: metadata is written when it is asked for. */
+  readonly journal: Journal | null
   readonly blockSize: number
   /** Inodes in core by number. Walk it through `cachedInodes`, which sorts. */
   readonly inodes = new Map<number, Inode>()
@@ -56,15 +60,21 @@ export class FileSystem {
 
   constructor(mount: Mount) {
     this.format = mount.format
-    this.device = mount.device
+    this.device = mount.journal == null ? mount.device : attachJournal(this, mount.journal, mount.device)
     this.verbs = mount.verbs
     this.strategy = mount.strategy
     this.space = new Space(mount.format)
     this.quota = mount.quota ?? null
+    this.journal = mount.journal ?? null
     this.blockSize = mount.format.blockSize
     this.protection = mount.protection ?? false
     this.checksumAtCopy = this.protection && mount.strategy.claims.checksumAt === 'copy'
     this.#dirtyLimit = Math.floor(mount.verbs.cache.limitPages * (mount.dirtyRatio ?? 0.4))
+  }
+
+  /** Free blocks wait for a commit: ENOSPC may be over after one. */
+  get freedWaits(): boolean {
+    return this.format.freedBlocks > 0
   }
 
   // --- inodes ----------------------------------------------------------------------------------------------------
@@ -75,6 +85,8 @@ export class FileSystem {
     if (inode === undefined) {
       const read = yield* this.format.readInode(ino)
       inode = this.inodes.get(ino) ?? read
+      // Who knows in which transaction it was changed before it was forgotten.
+      if (this.journal !== null) inode.tid = this.journal.running.tid
       this.adopt(inode)
     }
     if (!inode.mapLoaded) yield* this.format.loadMap(inode)
@@ -96,7 +108,8 @@ export class FileSystem {
   checkpoint(): Restore {
     const { lostBlocks } = this
     const inodes = [...this.inodes]
-    const parts = [this.space, this.format, ...(this.quota === null ? [] : [this.quota]), ...this.inodes.values()]
+    const more = [this.quota, this.journal].filter((part) => part !== null)
+    const parts = [this.space, this.format, ...more, ...this.inodes.values()]
     const restore = restoreAll(parts.map((part) => part.checkpoint()))
     return () => {
       this.lostBlocks = lostBlocks
@@ -240,6 +253,7 @@ export class FileSystem {
     if (quota !== null && (k.fault('EDQUOT.allocate') || quota.room(inode.uid) < 1)) {
       return yield* raise('EDQUOT', 'EDQUOT.allocate')
     }
+    this.journal?.mustHandle('blocks are placed')
     const mapped = yield* this.#grow(k, inode, lblk, n)
     // One extent more may make the delayed ones of this file owe more.
     const owed = inode.map.delayedBlocks === 0 ? 0 : this.format.owedAfter(inode, 1, lblk + n) - inode.owed
@@ -252,6 +266,7 @@ export class FileSystem {
     k.ledger.mapBlocks += mapped
     const placed = yield* this.#place(k, inode, lblk, allowed)
     this.#change(inode, m, lblk, placed.n, state, placed.start)
+    if (state === MAPPED) this.journal?.order(inode)
     m?.addMade(lblk, placed.n, false)
     this.#settleOwed(inode, m)
     return placed.n
@@ -260,10 +275,12 @@ export class FileSystem {
   /** Place blocks under [lblk, lblk + n), delayed, out of its own reservation. @returns blocks placed, at least 1 */
   *realise(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<number, 'ENOSPC' | 'EIO'> {
     if (k.fault('ENOSPC.realise')) return yield* raise('ENOSPC', 'ENOSPC.realise')
+    this.journal?.mustHandle('blocks are placed')
     const mapped = yield* this.#grow(k, inode, lblk, n)
     k.ledger.mapBlocks += mapped
     const placed = yield* this.#place(k, inode, lblk, n)
     this.#change(inode, null, lblk, placed.n, this.format.hasUnwritten ? UNWRITTEN : MAPPED, placed.start)
+    if (!this.format.hasUnwritten) this.journal?.order(inode)
     this.hold(inode, -placed.n)
     // What was reserved is enough, even where the bound comes out larger for the two halves of a delayed extent.
     this.#settleOwed(inode, null, inode.owed - mapped)
@@ -331,7 +348,10 @@ export class FileSystem {
       this.#change(inode, null, e.lblk, e.n, HOLE, 0)
       this.charge(inode)
       if (e.state === DELALLOC) this.hold(inode, -e.n)
-      else yield* this.#giveBack(k, e.pblk, e.n)
+      else {
+        this.journal?.mustHandle('blocks are freed')
+        yield* this.#giveBack(k, e.pblk, e.n)
+      }
     }
     yield* this.#shrink(k, inode)
     this.#settleOwed(inode, null)

@@ -65,6 +65,12 @@ export interface Format extends FormatFacts, Checkpointable {
   allocate(goal: BlockNr, want: number): Kernel<Run, 'ENOSPC' | 'EIO'>
   /** Give blocks back. @throws Error if one is already free (a bug, invariant I5) */
   free(run: Run): Kernel<void, 'EIO'>
+  /** Free blocks that have no new owner before a commit; 0 without a journal. */
+  readonly freedBlocks: number
+  /** What was freed since the last call. Plain. */
+  takeFreed(): readonly Run[]
+  /** The freeing of these is durable. */
+  release(runs: readonly Run[]): Kernel<void>
   /** Where the first block of this inode would best lie. */
   goalFor(inode: Inode): BlockNr
 
@@ -116,6 +122,10 @@ export interface Format extends FormatFacts, Checkpointable {
   /** `inode` lost its last name while open, or is being truncated. A format without a journal may keep this in core only. */
   addOrphan(inode: Inode): Kernel<void, 'EIO'>
   removeOrphan(inode: Inode): Kernel<void, 'EIO'>
+  /** Is it one? */
+  isOrphan(inode: Inode): boolean
+  /** Bring all that a commit must find into the metadata cache, but for the inodes. Raises EIO. */
+  prepareCommit(): Kernel<void, 'EIO'>
   /** Write the metadata that fsync of `inode` needs: its inode and its map. No flush. */
   syncInode(inode: Inode): Kernel<void, 'EIO'>
   /** Write all dirty metadata. No flush. */

@@ -35,6 +35,8 @@ export class Inode {
   diskSize = 0
   /** Has something changed that writeInode would write? */
   dirty = false
+  /** The transaction in which it was last written; see `Journal`. */
+  tid = 0
   /** Open files and other holders; an inode without names and holders is freed. */
   holders = 0
   /** Target of a symlink, null if this is none. */
@@ -62,12 +64,12 @@ export class Inode {
   }
 
   checkpoint(): Restore {
-    const { mode, uid, gid, nlink, atime, mtime, ctime, size, diskSize, dirty, holders, symlink, owed } = this
+    const { mode, uid, gid, nlink, atime, mtime, ctime, size, diskSize, dirty, tid, holders, symlink, owed } = this
     const { mapLoaded, pages, format } = this
     const parts = [this.map, this.rwsem, this.invalidateLock, this.mapLock, pages, format]
     const restore = restoreAll(parts.flatMap((part) => (part === null ? [] : [part.checkpoint()])))
     return () => {
-      Object.assign(this, { mode, uid, gid, nlink, atime, mtime, ctime, size, diskSize, dirty, holders, symlink, owed })
+      Object.assign(this, { mode, uid, gid, nlink, atime, mtime, ctime, size, diskSize, dirty, tid, holders, symlink, owed })
       Object.assign(this, { mapLoaded, pages, format })
       restore()
     }

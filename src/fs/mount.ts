@@ -1,6 +1,7 @@
 /** Mount: the parts that a FileSystem is put together from. What a user says is in src/lab/session.ts. */
 import type { BlockDevice } from '../block/device.ts'
 import type { Format } from './format.ts'
+import type { Journal } from './journal/journal.ts'
 import type { Quota } from './quota.ts'
 import type { AnyStrategy } from './strategy.ts'
 import type { Verbs } from './verbs.ts'
@@ -17,4 +18,6 @@ export interface Mount {
   readonly dirtyRatio?: number
   /** Block quota, checked (`quotaCheck`) already; default none. */
   readonly quota?: Quota | null
+  /** The journal, empty; default: none, and a crash is for e2fsck. */
+  readonly journal?: Journal | null
 }

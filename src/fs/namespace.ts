@@ -1,6 +1,7 @@
 /**
  * The namespace calls: create, link, unlink, rename, symlink, mkdir, rmdir, readdir, chmod, chown, utimes.
  *
+ * Under a journal each call is one transaction; an inode that lost its last name is an orphan until `put` freed it.
  * Order within a call: checks, then the entry, then link counts, so that a crash leaves a link count that is too large rather
  * than too small. A directory counts one link for each entry `..` that names it. Sources: fs/ext2/namei.c, man rename(2).
  */
@@ -8,8 +9,9 @@ import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
 import type { Dirent } from './format.ts'
 import type { FileSystem } from './file-system.ts'
 import { type Inode, S_IFDIR, S_IFLNK } from './inode.ts'
-import { walk, type WalkError, walkTo } from './namei.ts'
-import { put } from './sync.ts'
+import { transact } from './journal/handle.ts'
+import { type Place, walk, type WalkError, walkTo } from './namei.ts'
+import { discard, put } from './sync.ts'
 import type { Verbs } from './verbs.ts'
 
 /** What a namespace call may end in. */
@@ -22,6 +24,12 @@ const MAX_LINKS = 65000
 export function* create(
   k: Verbs, fs: FileSystem, parent: Inode, name: string, mode: number,
 ): Kernel<Inode, 'ENOSPC' | 'EIO' | 'ENOTDIR'> {
+  return yield* transact(fs, () => add(k, fs, parent, name, mode))
+}
+
+function* add(
+  k: Verbs, fs: FileSystem, parent: Inode, name: string, mode: number,
+): Kernel<Inode, 'ENOSPC' | 'EIO' | 'ENOTDIR'> {
   if (!parent.isDirectory) return yield* raise('ENOTDIR', 'ENOTDIR.create')
   if (k.fault('ENOSPC.inode')) return yield* raise('ENOSPC', 'ENOSPC.inode')
   const inode = yield* fs.format.allocateInode(parent, mode)
@@ -32,7 +40,7 @@ export function* create(
   const added = yield* attempt(() => addEntry(k, fs, parent, name, inode))
   if (added._tag === 'Left') {
     inode.nlink = 0
-    yield* put(k, fs, inode)
+    yield* discard(k, fs, inode)
     return yield* raise(added.left)
   }
   inode.dirty = true
@@ -61,13 +69,19 @@ export function* mkdir(k: Verbs, fs: FileSystem, path: string, mode: number): Ke
   const place = yield* walk(fs, path, false)
   if (place.inode !== null) return yield* raise('EEXIST', 'EEXIST.mkdir')
   if (place.parent.nlink >= MAX_LINKS) return yield* raise('EMLINK', 'EMLINK.mkdir')
-  const dir = yield* create(k, fs, place.parent, place.name, S_IFDIR | (mode & 0o7777))
+  yield* transact(fs, () => addDirectory(k, fs, place, mode))
+}
+
+function* addDirectory(
+  k: Verbs, fs: FileSystem, place: Place, mode: number,
+): Kernel<void, 'ENOSPC' | 'EIO' | 'ENOTDIR'> {
+  const dir = yield* add(k, fs, place.parent, place.name, S_IFDIR | (mode & 0o7777))
   const made = yield* attempt(() => fs.format.initDirectory(dir, place.parent.ino))
   fs.charge(dir)
   if (made._tag === 'Left') {
     yield* fs.format.removeName(place.parent, place.name)
     dir.nlink = 0
-    yield* put(k, fs, dir)
+    yield* discard(k, fs, dir)
     return yield* raise(made.left)
   }
   dir.nlink = 2
@@ -82,13 +96,19 @@ export function* symlink(k: Verbs, fs: FileSystem, target: string, path: string)
   if (Buffer.byteLength(target) >= fs.blockSize) return yield* raise('ENAMETOOLONG', 'ENAMETOOLONG.symlink')
   const place = yield* walk(fs, path, false)
   if (place.inode !== null) return yield* raise('EEXIST', 'EEXIST.symlink')
-  const inode = yield* create(k, fs, place.parent, place.name, S_IFLNK | 0o777)
+  yield* transact(fs, () => addSymlink(k, fs, place, target))
+}
+
+function* addSymlink(
+  k: Verbs, fs: FileSystem, place: Place, target: string,
+): Kernel<void, 'ENOSPC' | 'EIO' | 'ENOTDIR'> {
+  const inode = yield* add(k, fs, place.parent, place.name, S_IFLNK | 0o777)
   const made = yield* attempt(() => fs.format.initSymlink(inode, target))
   fs.charge(inode)
   if (made._tag === 'Left') {
     yield* fs.format.removeName(place.parent, place.name)
     inode.nlink = 0
-    yield* put(k, fs, inode)
+    yield* discard(k, fs, inode)
     return yield* raise(made.left)
   }
 }
@@ -100,10 +120,12 @@ export function* link(k: Verbs, fs: FileSystem, existing: string, path: string):
   if (inode.nlink >= MAX_LINKS) return yield* raise('EMLINK', 'EMLINK.link')
   const place = yield* walk(fs, path, false)
   if (place.inode !== null) return yield* raise('EEXIST', 'EEXIST.link')
-  yield* addEntry(k, fs, place.parent, place.name, inode)
-  inode.nlink++
-  inode.ctime = k.now()
-  inode.dirty = true
+  yield* transact(fs, function* () {
+    yield* addEntry(k, fs, place.parent, place.name, inode)
+    inode.nlink++
+    inode.ctime = k.now()
+    inode.dirty = true
+  })
 }
 
 /** unlink(2). An open file lives on until its last close. */
@@ -111,17 +133,20 @@ export function* unlink(k: Verbs, fs: FileSystem, path: string): Kernel<void, Na
   const { parent, name, inode } = yield* walk(fs, path, false)
   if (inode === null) return yield* raise('ENOENT', 'ENOENT.unlink')
   if (inode.isDirectory) return yield* raise('EISDIR', 'EISDIR.unlink')
-  yield* fs.format.removeName(parent, name)
-  touch(k, parent)
-  yield* dropLink(k, fs, inode)
+  yield* transact(fs, function* () {
+    yield* fs.format.removeName(parent, name)
+    touch(k, parent)
+    yield* dropLinks(k, fs, inode, 1)
+  })
+  yield* put(k, fs, inode)
 }
 
-function* dropLink(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void> {
-  inode.nlink--
+/** Names of `inode` are gone. If it has none left, it is an orphan until `put` frees it. */
+function* dropLinks(k: Verbs, fs: FileSystem, inode: Inode, n: number): Kernel<void> {
+  inode.nlink -= n
   inode.ctime = k.now()
   inode.dirty = true
-  if (inode.nlink === 0 && inode.holders > 0) yield* attempt(() => fs.format.addOrphan(inode))
-  yield* put(k, fs, inode)
+  if (inode.nlink === 0) yield* attempt(() => fs.format.addOrphan(inode))
 }
 
 /** rmdir(2). */
@@ -132,10 +157,12 @@ export function* rmdir(k: Verbs, fs: FileSystem, path: string): Kernel<void, Nam
   if (name === '' || inode === parent) return yield* raise('EBUSY', 'EBUSY.root')
   if (name === '.') return yield* raise('EINVAL', 'EINVAL.rmdir')
   if (!(yield* isEmpty(fs, inode))) return yield* raise('ENOTEMPTY', 'ENOTEMPTY.rmdir')
-  yield* fs.format.removeName(parent, name)
-  parent.nlink--
-  touch(k, parent)
-  inode.nlink = 0
+  yield* transact(fs, function* () {
+    yield* fs.format.removeName(parent, name)
+    parent.nlink--
+    touch(k, parent)
+    yield* dropLinks(k, fs, inode, inode.nlink)
+  })
   yield* put(k, fs, inode)
 }
 
@@ -156,6 +183,16 @@ export function* rename(k: Verbs, fs: FileSystem, from: string, to: string): Ker
     if (inode.isDirectory && !target.inode.isDirectory) return yield* raise('ENOTDIR', 'ENOTDIR.rename')
     if (!inode.isDirectory && target.inode.isDirectory) return yield* raise('EISDIR', 'EISDIR.rename')
     if (inode.isDirectory && !(yield* isEmpty(fs, target.inode))) return yield* raise('ENOTEMPTY', 'ENOTEMPTY.rename')
+  }
+  yield* transact(fs, () => move(k, fs, source, target, inode))
+  if (target.inode !== null) yield* put(k, fs, target.inode)
+}
+
+/** The part of rename that changes anything. */
+function* move(
+  k: Verbs, fs: FileSystem, source: Place, target: Place, inode: Inode,
+): Kernel<void, 'ENOSPC' | 'EIO'> {
+  if (target.inode !== null) {
     yield* fs.format.setName(target.parent, target.name, inode.ino, inode.mode)
     touch(k, target.parent)
   } else yield* addEntry(k, fs, target.parent, target.name, inode)
@@ -166,11 +203,8 @@ export function* rename(k: Verbs, fs: FileSystem, from: string, to: string): Ker
     source.parent.nlink--
     target.parent.nlink++
   }
-  if (target.inode?.isDirectory === true) {
-    target.parent.nlink--
-    target.inode.nlink = 0
-    yield* put(k, fs, target.inode)
-  } else if (target.inode !== null) yield* dropLink(k, fs, target.inode)
+  if (target.inode?.isDirectory === true) target.parent.nlink--
+  if (target.inode !== null) yield* dropLinks(k, fs, target.inode, target.inode.isDirectory ? target.inode.nlink : 1)
   inode.ctime = k.now()
   inode.dirty = true
 }

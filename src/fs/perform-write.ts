@@ -14,9 +14,11 @@
  * Sources: generic_perform_write (mm/filemap.c), iomap_write_iter (fs/iomap/buffered-io.c), the May 2010 thread.
  */
 import type { Errno } from '../kernel/errno.ts'
-import { Failure, type Kernel, raise } from '../kernel/kernel.ts'
+import { attempt, Failure, type Kernel, raise } from '../kernel/kernel.ts'
 import { PAGE } from '../kernel/units.ts'
 import type { Folio } from '../pagecache/folio.ts'
+import { CALL_CREDITS, ENOSPC_RETRIES, freeAfterCommit, transactReserved } from './journal/handle.ts'
+import type { Journal } from './journal/journal.ts'
 import type { Mapping } from './mapping.ts'
 import { noWait } from './nowait.ts'
 import { settle } from './settle.ts'
@@ -44,6 +46,7 @@ export function* performWrite<E extends Errno, L extends Errno>(
   let errno: Errno | null = null
   let chunk = w.len
   let best = 0
+  let retries = 0
   while (w.done < w.len && errno === null) {
     if (w.fs.mustThrottle && !w.nowait) yield* w.fs.balanceDirty(k)
     errno = interruption(k, s, w)
@@ -52,10 +55,17 @@ export function* performWrite<E extends Errno, L extends Errno>(
     const readable = w.source.present ? want : yield* k.faultIn(w, w.done, want)
     if (readable === 0 || (s.claims.faultIn === 'all' && readable < want)) { errno = 'EFAULT'; break }
     k.turn(w)
+    if (w.fs.journal !== null) errno = yield* startHandle(s, w, w.fs.journal)
+    if (errno !== null) break
     m.reset(w.pos + w.done, want, k.cookie(w.inode))
     const turn = yield* writeMapping(k, s, w, m)
+    stopHandle(s, w)
     w.done += m.written
     errno = turn.errno
+    if (errno === 'ENOSPC' && retries < ENOSPC_RETRIES && (yield* freeAfterCommit(w.fs))) {
+      retries++
+      errno = null
+    }
     if (turn.stopped && !exclusive && errno === null) {
       // A design without the inode lock starts again from pos, alone, after a short copy (bcachefs).
       if (w.nowait) { errno = 'EAGAIN'; break }
@@ -78,6 +88,21 @@ const interruption = (k: Verbs, s: AnyStrategy, w: Write): Errno | null => {
   return w.nowait && (w.fs.mustThrottle || k.fault('EAGAIN.throttle')) ? 'EAGAIN' : null
 }
 
+/**
+ * Under a journal, one transaction holds what a mapping places, and its undo. A design that copies with page faults enabled
+ * places nothing before writeback, and no handle is open while user memory is waited for (claim I16).
+ */
+function* startHandle(s: AnyStrategy, w: Write, journal: Journal): Kernel<Errno | null> {
+  if (s.copy === 'faulting' || journal.tryStart(CALL_CREDITS)) return null
+  if (w.nowait) return 'EAGAIN'
+  const started = yield* attempt(() => journal.start(CALL_CREDITS))
+  return started._tag === 'Left' ? started.left : null
+}
+
+const stopHandle = (s: AnyStrategy, w: Write): void => {
+  if (s.copy !== 'faulting') w.fs.journal?.stop(CALL_CREDITS)
+}
+
 /** How a mapping ended: bytes copied in the last batch, whether it stopped short, and the errno that ended it. */
 interface Turn { copied: number; stopped: boolean; errno: Errno | null }
 
@@ -95,10 +120,14 @@ function* writeMapping(k: Verbs, s: Strategy, w: Write, m: Mapping): Kernel<Turn
     if (!(e instanceof Failure)) throw e
     turn.errno = e.errno
   }
-  if (open && s.end !== undefined) yield* s.end(k, w, m)
-  else if (open && !m.settled) yield* settle(k, w, m)
+  const undoes = open && (s.end !== undefined || !m.settled)
+  if (undoes && s.copy === 'faulting') yield* transactReserved(w.fs, () => finishMapping(k, s, w, m))
+  else if (undoes) yield* finishMapping(k, s, w, m)
   return turn
 }
+
+const finishMapping = (k: Verbs, s: Strategy, w: Write, m: Mapping): Kernel<void> =>
+  s.end === undefined ? settle(k, w, m) : s.end(k, w, m)
 
 /** One batch: every phase runs over all its folios before the next begins. @returns bytes accepted */
 function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, turn: Turn): Kernel<number> {

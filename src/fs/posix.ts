@@ -4,7 +4,7 @@
  * A write of plain memory over cached and mapped folios creates no generator: the plain prefix of the pipeline does it all.
  * Whatever it leaves is done by the same pipeline as a kernel.
  */
-import { type Either, isLeft, right } from 'fp-ts/lib/Either.js'
+import { type Either, right } from 'fp-ts/lib/Either.js'
 import { GatherSource, MemorySource, type WriteSource } from '../iov/source.ts'
 import { intoBuffer, type ReadTarget } from '../iov/target.ts'
 import type { Errno } from '../kernel/errno.ts'
@@ -14,7 +14,7 @@ import type { Dirent } from './format.ts'
 import { chmod, chown, link, mkdir, readdir, rename, rmdir, symlink, unlink, utimes } from './namespace.ts'
 import { walkTo } from './namei.ts'
 import { type OpenFlag, type RwFlag, type Stat, type StatFs, Syscalls } from './syscalls.ts'
-import { evictInode, sync } from './sync.ts'
+import { evictInode, unmount } from './sync.ts'
 import type { FileSystem } from './file-system.ts'
 
 /** The calls of one process on one mount. Positions and lengths are bytes; times are microseconds since the epoch. */
@@ -206,7 +206,6 @@ export class Posix {
   unmount(): Either<Errno, void> {
     const { fs } = this
     if (fs.cachedInodes().some((i) => i.holders > 0)) return this.#run(raise('EBUSY', 'EBUSY.unmount'))
-    const synced = this.#run(sync(fs.verbs, fs))
-    return isLeft(synced) ? synced : this.#run(fs.format.unmount())
+    return this.#run(unmount(fs.verbs, fs))
   }
 }

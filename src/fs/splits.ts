@@ -17,6 +17,7 @@ import { PageVec } from '../kernel/page-vec.ts'
 import { type Extent, HOLE, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { transactReserved } from './journal/handle.ts'
 import type { Verbs } from './verbs.ts'
 
 /** Most bytes of zeros in a bio. */
@@ -34,14 +35,20 @@ export function* holdSplits(
   if (unwritten.length === 0) return 0
   const room = splitsRoom(fs, inode, unwritten.length)
   if (room !== null) return room
+  yield* transactReserved(fs, () => zeroAll(k, fs, inode, unwritten, busy))
+  return 0
+}
+
+function* zeroAll(
+  k: Verbs, fs: FileSystem, inode: Inode, lblks: readonly number[], busy: (lblk: number) => boolean,
+): Kernel<void> {
   yield* k.acquire(inode.mapLock)
   try {
-    for (const lblk of unwritten) yield* zeroOut(k, fs, inode, lblk, busy)
+    for (const lblk of lblks) yield* zeroOut(k, fs, inode, lblk, busy)
     yield* fs.trimMap(k, inode)
   } finally {
     k.release(inode.mapLock)
   }
-  return 0
 }
 
 /** Hold room for `count` extents that are split. Plain. @returns blocks held; null if there is no room */

@@ -4,6 +4,8 @@
  * Order, under the inode lock and the invalidate lock (exclusive): i_size -> zero the partly covered blocks in the cache ->
  * drop folios and bits -> free blocks. The invalidate lock keeps faults and readahead from filling a folio again between
  * dropping it and freeing its blocks (Z38); writeback under way is waited for before a folio is dropped (Z24, I24).
+ * Under a journal a file of few extents is cut in one transaction. One of many is put among the orphans first, and its blocks
+ * are freed piece by piece from the end: a crash in between leaves it to recovery (ext4_truncate, ext4_orphan_add).
  * Sources: truncate_pagecache, truncate_inode_pages_range (mm/truncate.c), ext4_punch_hole (fs/ext4/inode.c).
  */
 import type { Kernel } from '../kernel/kernel.ts'
@@ -12,11 +14,17 @@ import { BLOCK_PLACE, DIRTY, type Folio, UPTODATE } from '../pagecache/folio.ts'
 import { type Extent, HOLE, MAPPED, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { transact } from './journal/handle.ts'
 import { fillFolio } from './read.ts'
 import type { Verbs } from './verbs.ts'
 
 /** Change i_size to `size`, both ways. The caller holds the inode lock. Raises EIO or ENOMEM with the size unchanged. */
 export function* truncate(k: Verbs, fs: FileSystem, inode: Inode, size: number): Kernel<void, 'EIO' | 'ENOMEM'> {
+  yield* transact(fs, () => cut(k, fs, inode, size))
+  yield* freeTail(k, fs, inode)
+}
+
+function* cut(k: Verbs, fs: FileSystem, inode: Inode, size: number): Kernel<void, 'EIO' | 'ENOMEM'> {
   const old = k.size(inode)
   yield* k.acquire(inode.invalidateLock)
   try {
@@ -26,7 +34,13 @@ export function* truncate(k: Verbs, fs: FileSystem, inode: Inode, size: number):
       inode.size = size
       inode.diskSize = size
       yield* dropPages(k, inode, size, Infinity)
-      yield* punchBlocks(k, fs, inode, Math.ceil(size / fs.blockSize), 2 ** 32)
+      const first = Math.ceil(size / fs.blockSize)
+      if (fs.journal === null || extentsFrom(inode, first) <= EXTENTS_AT_ONCE) yield* punchBlocks(k, fs, inode, first, 2 ** 32)
+      else {
+        yield* fs.format.addOrphan(inode)
+        // The last page may still be faulted in: nothing may be left below it.
+        yield* punchBlocks(k, fs, inode, first, Math.ceil(roundUp(size, PAGE) / fs.blockSize))
+      }
     } else {
       k.extended(inode, old, size)
       inode.size = size
@@ -36,6 +50,30 @@ export function* truncate(k: Verbs, fs: FileSystem, inode: Inode, size: number):
     inode.dirty = true
   } finally {
     k.release(inode.invalidateLock)
+  }
+}
+
+/** Most extents that one transaction frees. */
+const EXTENTS_AT_ONCE = 256
+
+/** Extents that reach past block `from`. */
+const extentsFrom = (inode: Inode, from: number): number => {
+  const { extents } = inode.map
+  let n = 0
+  while (n < extents.length && n <= EXTENTS_AT_ONCE && extents[extents.length - 1 - n]!.lblk + extents[extents.length - 1 - n]!.n > from) n++
+  return n
+}
+
+/** Under a journal: free what an orphan has past its size, some extents a transaction, and let it off the list. */
+export function* freeTail(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void, 'EIO'> {
+  if (fs.journal === null || !fs.format.isOrphan(inode)) return
+  const first = Math.ceil(inode.size / fs.blockSize)
+  for (let last = false; !last; ) {
+    yield* transact(fs, function* () {
+      last = extentsFrom(inode, first) <= EXTENTS_AT_ONCE
+      yield* punchBlocks(k, fs, inode, last ? first : inode.map.extents.at(-EXTENTS_AT_ONCE)!.lblk, 2 ** 32)
+      if (last && inode.nlink > 0) yield* fs.format.removeOrphan(inode)
+    })
   }
 }
 
@@ -72,6 +110,7 @@ export function* zeroPartial(
     yield* fillFolio(k, fs, inode, f, roundDown(off, block), block)
     f.zero(off, to - from)
     k.dirtyBlocks(f, off, to - from)
+    fs.journal?.order(inode)
   } finally {
     k.unlockFolio(f)
   }

@@ -11,18 +11,21 @@
  * uptodate (Z36), and is reported once to every open file (I25). After a failed I/O the data is clean, as ext4 leaves it; what
  * found no blocks stays dirty with its reservation, and the next writeback tries again.
  * Writeback belongs to the file system, not to a strategy: two designs may write one inode.
+ * Under a journal one handle covers the placing of a pass, taken before the first folio is locked, and a reserved one each
+ * completion; `writeWrittenBack` is what a commit needs: it changes no map, so it joins no transaction.
  * Sources: iomap_writepages (fs/iomap/buffered-io.c), mpage_map_and_submit_extent (fs/ext4/inode.c).
  */
 import { Bio, TUPLE } from '../block/bio.ts'
 import { protect } from '../block/t10.ts'
 import type { Errno } from '../kernel/errno.ts'
-import { Failure, type Kernel } from '../kernel/kernel.ts'
+import { attempt, Failure, type Kernel } from '../kernel/kernel.ts'
 import { PageVec, type Segment } from '../kernel/page-vec.ts'
 import { PAGE, roundUp, SECTOR } from '../kernel/units.ts'
 import { BLOCK_MAPPED, BLOCK_PLACE, DIRTY, type Folio, type Slab } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { CALL_CREDITS, ENOSPC_RETRIES, freeAfterCommit, transactReserved } from './journal/handle.ts'
 import { holdSplits, releaseSplits } from './splits.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -46,16 +49,48 @@ interface Io {
 export function* writeBack(k: Verbs, fs: FileSystem, inode: Inode, from: number, to: number): Kernel<Errno | null> {
   const pages = inode.pages!
   let first: Errno | null = null
+  let retries = 0
   let index = Math.floor(from / PAGE)
   const last = Math.ceil(to / PAGE) - 1
   while (pages.dirty.length > 0 && index <= last) {
-    const todo = pages.dirtyInRange(index, last).slice(0, PASS_FOLIOS)
+    const todo = passOf(fs, pages.dirtyInRange(index, last))
     if (todo.length === 0) break
-    const errno = yield* writePass(k, fs, inode, todo)
+    const errno = yield* writePass(k, fs, inode, todo, false)
+    if (errno === 'ENOSPC' && retries < ENOSPC_RETRIES && (yield* freeAfterCommit(fs))) {
+      retries++
+      continue
+    }
+    if (errno !== null) pages.errors.set(errno)
     first ??= errno
     const f = todo.at(-1)!
     index = Math.max(index, f.index) + 1
   }
+  return first
+}
+
+/** As many folios as one pass may have under writeback; where data is logged, as many as one transaction may hold. */
+const passOf = (fs: FileSystem, dirty: readonly Folio[]): readonly Folio[] => {
+  if (fs.journal?.mode !== 'journal') return dirty.slice(0, PASS_FOLIOS)
+  let bytes = fs.journal.dataBlocks * fs.blockSize
+  let n = 0
+  while (n < dirty.length && (n === 0 || dirty[n]!.size <= bytes)) bytes -= dirty[n++]!.size
+  return dirty.slice(0, n)
+}
+
+/**
+ * Write back what is dirty over written blocks, and wait for that and for whatever is under way. No block is placed or
+ * converted. Errors go to the address space. @returns the first errno
+ */
+export function* writeWrittenBack(k: Verbs, fs: FileSystem, inode: Inode): Kernel<Errno | null> {
+  const pages = inode.pages!
+  let first: Errno | null = null
+  const dirty = pages.dirtyInRange(0, Number.MAX_SAFE_INTEGER)
+  for (let i = 0; i < dirty.length; i += PASS_FOLIOS) {
+    const errno = yield* writePass(k, fs, inode, dirty.slice(i, i + PASS_FOLIOS), true)
+    if (errno !== null) pages.errors.set(errno)
+    first ??= errno
+  }
+  for (const f of pages.inRange(0, Number.MAX_SAFE_INTEGER)) while (f.writeback) yield f.writebackOp
   return first
 }
 
@@ -67,9 +102,15 @@ export function* writeSomeBack(k: Verbs, fs: FileSystem, target: number): Kernel
   }
 }
 
-function* writePass(k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio[]): Kernel<Errno | null> {
+/** Write back these folios and wait; with `writtenOnly` only what lies over written blocks. @returns the first errno */
+function* writePass(
+  k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio[], writtenOnly: boolean,
+): Kernel<Errno | null> {
   const ios: Io[] = []
   const started: Folio[] = []
+  const journal = writtenOnly ? null : fs.journal
+  const credits = journal === null ? 0 : passCredits(fs, todo)
+  if (journal !== null && (yield* attempt(() => journal.start(credits)))._tag === 'Left') return 'EIO'
   let failed: Errno | null = null
   for (const f of todo) {
     const { generation } = f
@@ -80,20 +121,27 @@ function* writePass(k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio
       continue
     }
     k.writeProtect(f)
-    const errno = yield* startFolio(k, fs, inode, f, ios)
+    const errno = yield* startFolio(k, fs, inode, f, ios, writtenOnly)
     failed ??= errno
     f.writeback = true
     started.push(f)
     k.unlockFolio(f)
   }
-  const firsts = fs.format.hasUnwritten ? ios.map(firstBlock(fs)) : []
+  const firsts = fs.format.hasUnwritten && !writtenOnly ? ios.map(firstBlock(fs)) : []
   const held = yield* holdSplits(k, fs, inode, firsts, foreign(k, fs, inode, started))
   for (const io of ios) submit(k, fs, io)
-  for (const io of ios) failed = (yield* finishIo(k, fs, inode, io)) ?? failed
+  journal?.stop(credits)
+  for (const io of ios) failed = (yield* finishIo(k, fs, inode, io, writtenOnly)) ?? failed
   releaseSplits(fs, inode, held)
   for (const f of started) f.writeback = false
-  if (failed !== null) inode.pages!.errors.set(failed)
   return failed
+}
+
+/** Blocks that placing these folios may change: bitmaps and map blocks, and their data where it is logged. */
+const passCredits = (fs: FileSystem, todo: readonly Folio[]): number => {
+  let pages = 0
+  if (fs.journal!.mode === 'journal') for (const f of todo) pages += f.pages
+  return CALL_CREDITS + Math.ceil((pages * PAGE) / fs.blockSize)
 }
 
 const firstBlock = (fs: FileSystem) => (io: Io): number => io.pos / fs.blockSize
@@ -108,7 +156,9 @@ const foreign = (k: Verbs, fs: FileSystem, inode: Inode, started: readonly Folio
  * Place the blocks of a locked folio and add its dirty runs to `ios`; those are clean then. What found no place stays dirty,
  * and keeps what is reserved for it. @returns the errno that kept a part from it
  */
-function* startFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, ios: Io[]): Kernel<Errno | null> {
+function* startFolio(
+  k: Verbs, fs: FileSystem, inode: Inode, f: Folio, ios: Io[], writtenOnly: boolean,
+): Kernel<Errno | null> {
   const block = fs.blockSize
   const size = k.size(inode)
   if (size < f.pos + f.size) f.zero(Math.max(0, size - f.pos), f.pos + f.size - Math.max(size, f.pos))
@@ -126,6 +176,10 @@ function* startFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, ios: Io[]
     yield* k.acquire(inode.mapLock)
     try {
       fs.lookupInto(k, inode, lblk, (to - off) / block, e)
+      if (writtenOnly && e.state !== MAPPED) {
+        off += e.n * block
+        continue
+      }
       if (e.state === DELALLOC) yield* realiseExtent(k, fs, inode, lblk) as Kernel<void>
       else if (e.state === HOLE) yield* fs.allocate(k, inode, null, lblk, e.n, MAPPED) as Kernel<number>
       if (e.state === DELALLOC || e.state === HOLE) fs.lookupInto(k, inode, lblk, (to - off) / block, e)
@@ -211,21 +265,30 @@ const protectRun = (io: Io): void => {
 }
 
 /** Wait for a run; what it wrote becomes written, and the size on disk may follow. @returns its errno */
-function* finishIo(k: Verbs, fs: FileSystem, inode: Inode, io: Io): Kernel<Errno | null> {
+function* finishIo(
+  k: Verbs, fs: FileSystem, inode: Inode, io: Io, writtenOnly: boolean,
+): Kernel<Errno | null> {
   const bio = io.bio!
   if (bio.completion === null) yield bio.done
   const { bytes, errno } = bio.completion!
   const blocks = Math.floor(bytes / fs.blockSize)
-  if (blocks > 0) {
-    yield* k.acquire(inode.mapLock)
-    fs.convert(k, inode, io.pos / fs.blockSize, blocks)
-    yield* fs.trimMap(k, inode)
-    k.release(inode.mapLock)
-    const end = Math.min(io.pos + blocks * fs.blockSize, k.size(inode))
-    if (end > inode.diskSize) {
-      inode.diskSize = end
-      inode.dirty = true
-    }
-  }
+  if (blocks > 0 && writtenOnly) moveDiskSize(k, fs, inode, io, blocks)
+  else if (blocks > 0) yield* transactReserved(fs, () => convertIo(k, fs, inode, io, blocks))
   return errno
+}
+
+/** The first blocks of a run are on the device: they are written, and the size on disk may follow. */
+function* convertIo(k: Verbs, fs: FileSystem, inode: Inode, io: Io, blocks: number): Kernel<void> {
+  yield* k.acquire(inode.mapLock)
+  fs.convert(k, inode, io.pos / fs.blockSize, blocks)
+  yield* fs.trimMap(k, inode)
+  k.release(inode.mapLock)
+  moveDiskSize(k, fs, inode, io, blocks)
+}
+
+const moveDiskSize = (k: Verbs, fs: FileSystem, inode: Inode, io: Io, blocks: number): void => {
+  const end = Math.min(io.pos + blocks * fs.blockSize, k.size(inode))
+  if (end <= inode.diskSize) return
+  inode.diskSize = end
+  inode.dirty = true
 }

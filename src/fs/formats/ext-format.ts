@@ -9,7 +9,7 @@
  *   computed anew and may come out larger; what was reserved before, less what was placed, remains enough.
  * - A block map cannot say *unwritten*. The first `growMap` of a block-mapped file of ext4 therefore makes an extent
  *   tree of it.
- * - Orphans are kept in core only, as the kernel does without a journal.
+ * - Orphans form a chain on disk (s_last_orphan, then i_dtime of each) under a journal only: `prepareCommit` writes it.
  */
 import type { Restore } from '../../kernel/checkpoint.ts'
 import { type Kernel, raise } from '../../kernel/kernel.ts'
@@ -41,7 +41,8 @@ export class ExtFormat implements Format {
   readonly volume: Volume
   /** Was it unmounted cleanly before this mount? If not, the judges may have something to say. */
   readonly wasClean: boolean
-  readonly #orphans = new Set<number>()
+  /** Inodes in the order in which they became orphans; the chain on disk begins with the last. */
+  readonly #orphans = new Map<number, Inode>()
 
   constructor(volume: Volume, wasClean: boolean) {
     const { geo } = volume
@@ -63,7 +64,7 @@ export class ExtFormat implements Format {
     return () => {
       volume()
       this.#orphans.clear()
-      for (const ino of orphans) this.#orphans.add(ino)
+      for (const [ino, inode] of orphans) this.#orphans.set(ino, inode)
     }
   }
 
@@ -83,6 +84,15 @@ export class ExtFormat implements Format {
   }
   free(run: Run): Kernel<void, 'EIO'> {
     return this.volume.free(run)
+  }
+  get freedBlocks(): number {
+    return this.volume.freedBlocks
+  }
+  takeFreed(): readonly Run[] {
+    return this.volume.takeFreed()
+  }
+  release(runs: readonly Run[]): Kernel<void> {
+    return this.volume.release(runs)
   }
   /** The start of the inode's group. */
   goalFor(inode: Inode): BlockNr {
@@ -222,6 +232,7 @@ export class ExtFormat implements Format {
       if (!stale() || ext.disk!.fits(map)) break
     }
     if (stale()) this.#storeMap(inode, ext)
+    if (!this.#orphans.has(inode.ino)) ext.raw.writeUInt32LE(0, INODE.dtime)
     encodeInode(this.volume, inode, ext, inode.mapLoaded)
     if (inode.isFile && inode.diskSize >= 2 ** 31) this.#needLargeFile()
     this.volume.cache.store(nr, ext.raw, at)
@@ -308,14 +319,36 @@ export class ExtFormat implements Format {
   // --- orphans and durability --------------------------------------------------------------------------------------
 
   *addOrphan(inode: Inode): Kernel<void, 'EIO'> {
-    this.#orphans.add(inode.ino)
+    this.#orphans.set(inode.ino, inode)
   }
   *removeOrphan(inode: Inode): Kernel<void, 'EIO'> {
-    this.#orphans.delete(inode.ino)
+    if (this.#orphans.delete(inode.ino)) inode.dirty = true
+  }
+  isOrphan(inode: Inode): boolean {
+    return this.#orphans.has(inode.ino)
   }
   /** Inodes without a name that are still held; lost space if the machine stops now. */
   get orphans(): readonly number[] {
-    return [...this.#orphans].sort((a, b) => a - b)
+    return [...this.#orphans.keys()].sort((a, b) => a - b)
+  }
+
+  /** Bring the chain of orphans, descriptors and superblock into the metadata cache: all that a commit must find there. */
+  *prepareCommit(): Kernel<void, 'EIO'> {
+    let next = 0
+    for (const inode of this.#orphans.values()) {
+      const { raw } = extOf(inode)
+      if (raw.readUInt32LE(INODE.dtime) !== next) {
+        raw.writeUInt32LE(next, INODE.dtime)
+        yield* this.writeInode(inode)
+      }
+      next = inode.ino
+    }
+    const { sb } = this.volume
+    if (sb.readUInt32LE(SB.lastOrphan) !== next) {
+      sb.writeUInt32LE(next, SB.lastOrphan)
+      this.volume.touch()
+    }
+    yield* this.volume.store()
   }
 
   *syncInode(inode: Inode): Kernel<void, 'EIO'> {

@@ -7,6 +7,9 @@
  * a directory goes to the group with the most free blocks among those with at least an average share of free inodes
  * (find_group_dir of fs/ext2/ialloc.c); a file to its parent's group, else to the next that has an inode and a block.
  *
+ * Under a journal a freed block is free in the bitmap at once, and gets no new owner before the freeing is durable: until then
+ * it is among the *freed* ones (`takeFreed`, `release`; ext4_free_data in fs/ext4/mballoc.h).
+ *
  * Bitmaps are read when first needed. Counters in the descriptors are the truth; the superblock's are their sums.
  * No step between a look at a bitmap and its change waits.
  */
@@ -44,6 +47,14 @@ export class Volume {
   /** Upper bound of the longest free run of each group, in blocks. */
   readonly #longest: Int32Array
   #dirty = false
+  /** Does a freed block wait for a commit? */
+  deferFrees = false
+  /** Blocks free in the bitmap whose freeing is not durable. */
+  freedBlocks = 0
+  /** Those of the running transaction. */
+  #freed: Run[] = []
+  /** All of them as bits, by group. */
+  readonly #waiting = new Map<number, Buffer>()
 
   constructor(cache: BufferCache, geo: Geometry, sb: Buffer, descs: Buffer, now: () => number, poison = false) {
     this.cache = cache
@@ -64,7 +75,14 @@ export class Volume {
     const { freeBlocks, freeInodes } = this
     const [sb, descs, longest, dirty] = [Buffer.from(this.sb), Buffer.from(this.descs), this.#longest.slice(), this.#dirty]
     const cache = this.cache.checkpoint()
+    const { freedBlocks } = this
+    const freed = this.#freed.slice()
+    const waiting = [...this.#waiting].map(([g, bits]) => [g, Buffer.from(bits)] as const)
     return () => {
+      this.freedBlocks = freedBlocks
+      this.#freed = freed.slice()
+      this.#waiting.clear()
+      for (const [g, bits] of waiting) this.#waiting.set(g, Buffer.from(bits))
       sb.copy(this.sb)
       descs.copy(this.descs)
       this.#longest.set(longest)
@@ -137,7 +155,7 @@ export class Volume {
   /** The run at bit `from` of group `g` if that bit is clear, however short; else a run of `want` behind it. */
   *#takeAtGoal(g: number, from: number, want: number): Kernel<Run | null, 'EIO'> {
     const buf = yield* this.cache.get(this.blockBitmap(g))
-    const n = nextSet(buf.data, from, Math.min(groupBlocks(this.geo, g), from + want)) - from
+    const n = nextSet(this.#taken(g, buf.data), from, Math.min(groupBlocks(this.geo, g), from + want)) - from
     return yield* this.#take(g, from, n > 0 ? n : want, n > 0 ? n : want)
   }
 
@@ -147,7 +165,7 @@ export class Volume {
    */
   *#take(g: number, from: number, want: number, least: number): Kernel<Run | null, 'EIO'> {
     const buf = yield* this.cache.get(this.blockBitmap(g))
-    const run = findRun(buf.data, from, groupBlocks(this.geo, g), want)
+    const run = findRun(this.#taken(g, buf.data), from, groupBlocks(this.geo, g), want)
     if (from === 0 && (run === null || run.n < want)) this.#longest[g] = run?.n ?? 0
     if (run === null || run.n < least) return null
     fillBits(buf.data, run.start, run.n, 1)
@@ -158,7 +176,7 @@ export class Volume {
 
   /** Give blocks back. @throws Error if one is free already: invariant I5 was broken */
   *free({ start, n }: Run): Kernel<void, 'EIO'> {
-    if (this.poison) yield* this.#poison(start, n)
+    if (this.poison && !this.deferFrees) yield* this.#poison(start, n)
     for (let nr = start; nr < start + n; ) {
       const g = this.groupOf(nr)
       const count = Math.min(start + n, groupStart(this.geo, g) + groupBlocks(this.geo, g)) - nr
@@ -171,9 +189,46 @@ export class Volume {
       this.cache.markDirty(buf)
       this.#add(g, 'freeBlocks', count)
       this.#longest[g] = this.geo.blocksPerGroup
+      if (this.deferFrees) this.#defer(g, bit, count)
       for (let i = 0; i < count; i++) this.cache.forget(nr + i)
       nr += count
     }
+  }
+
+  /** What nobody may have: the bitmap, and the blocks whose freeing is not durable. */
+  #taken(g: number, bitmap: Buffer): Buffer {
+    const waiting = this.#waiting.get(g)
+    if (waiting === undefined) return bitmap
+    const both = Buffer.from(bitmap)
+    for (let i = 0; i < both.length; i++) both[i]! |= waiting[i]!
+    return both
+  }
+
+  #defer(g: number, bit: number, count: number): void {
+    let bits = this.#waiting.get(g)
+    if (bits === undefined) this.#waiting.set(g, (bits = Buffer.alloc(this.geo.blockSize)))
+    fillBits(bits, bit, count, 1)
+    this.#freed.push({ start: groupStart(this.geo, g) + bit, n: count })
+    this.freedBlocks += count
+  }
+
+  /** What was freed since the last call. Plain. */
+  takeFreed(): readonly Run[] {
+    const freed = this.#freed
+    this.#freed = []
+    return freed
+  }
+
+  /** The freeing of these is durable: they may have new owners. */
+  *release(runs: readonly Run[]): Kernel<void> {
+    for (const { start, n } of runs) {
+      if (this.poison) yield* this.#poison(start, n)
+      const g = this.groupOf(start)
+      fillBits(this.#waiting.get(g)!, start - groupStart(this.geo, g), n, 0)
+      this.#longest[g] = this.geo.blocksPerGroup
+      this.freedBlocks -= n
+    }
+    if (this.freedBlocks === 0) this.#waiting.clear()
   }
 
   /**
@@ -304,6 +359,12 @@ export class Volume {
 
   /** Write superblock and descriptors, and then all that is dirty. Nothing is written if nothing changed. */
   *sync(): Kernel<void, 'EIO'> {
+    yield* this.store()
+    yield* this.cache.flush()
+  }
+
+  /** Put superblock and descriptors into the metadata cache, if anything changed. */
+  *store(): Kernel<void, 'EIO'> {
     if (this.#dirty || this.cache.dirtyBlocks > 0) {
       const nrs = this.#ownBlocks()
       yield* this.cache.ensure(() => nrs)
@@ -317,7 +378,6 @@ export class Volume {
         this.cache.store(nrs[i]!, this.descs.subarray((i - 1) * blockSize, i * blockSize))
       }
     }
-    yield* this.cache.flush()
   }
 
   #ownBlocks(): BlockNr[] {

@@ -35,7 +35,7 @@ export const SB = {
   logClusterSize: 28, blocksPerGroup: 32, clustersPerGroup: 36, inodesPerGroup: 40, mtime: 44, wtime: 48,
   mountCount: 52, maxMountCount: 54, magic: 56, state: 58, errors: 60, lastCheck: 64, creatorOs: 72, revision: 76,
   firstIno: 84, inodeSize: 88, groupNr: 90, compat: 92, incompat: 96, roCompat: 100, uuid: 104, label: 120,
-  hashSeed: 236, hashVersion: 252, mkfsTime: 264, minExtraSize: 348, wantExtraSize: 350, flags: 352,
+  lastOrphan: 232, hashSeed: 236, hashVersion: 252, mkfsTime: 264, minExtraSize: 348, wantExtraSize: 350, flags: 352,
 } as const
 
 /** Large directories may be hashed (dir_index). */

@@ -17,7 +17,7 @@ const LOCK = (object: number): Members => of(object, 'held', 'exclusive', 'share
 const NOT_LOCK = of(null, 'free', 'shareable', 'checkpoint')
 
 const INODE: Members = {
-  ...of(null, 'ino', 'mode', 'uid', 'gid', 'nlink', 'atime', 'mtime', 'ctime', 'holders', 'symlink', 'map', 'mapLoaded', 'rwsem',
+  ...of(null, 'ino', 'mode', 'uid', 'gid', 'nlink', 'atime', 'mtime', 'ctime', 'tid', 'holders', 'symlink', 'map', 'mapLoaded', 'rwsem',
     'invalidateLock', 'mapLock', 'pages', 'format', 'checkpoint', 'isFile', 'isDirectory', 'isSymlink'),
   ...of(OBJECT.size, 'size'), ...of(OBJECT.diskSize, 'diskSize', 'dirty'), ...of(OBJECT.owed, 'owed'),
 }
@@ -51,13 +51,13 @@ const FORMAT_PLAIN = [
 ]
 const FORMAT: Members = {
   ...of(null, ...FORMAT_PLAIN),
-  ...of(OBJECT.format, 'freeBlocks', 'freeInodes', 'countFreeBlocks', 'allocate', 'free', 'goalFor', 'loadMap', 'owed', 'owedAfter',
+  ...of(OBJECT.format, 'freeBlocks', 'freeInodes', 'freedBlocks', 'countFreeBlocks', 'allocate', 'free', 'takeFreed', 'release', 'prepareCommit', 'goalFor', 'loadMap', 'owed', 'owedAfter',
     'growMap', 'shrinkMap', 'mapBlocks', 'readInode', 'decode', 'initSymlink', 'writeInode', 'allocateInode', 'rootInode', 'freeInode',
-    'lookupName', 'addName', 'setName', 'removeName', 'listNames', 'initDirectory', 'addOrphan', 'removeOrphan', 'syncInode', 'sync',
+    'lookupName', 'addName', 'setName', 'removeName', 'listNames', 'initDirectory', 'addOrphan', 'removeOrphan', 'isOrphan', 'syncInode', 'sync',
     'unmount'),
 }
 /** Calls of the format that change nothing. */
-const FORMAT_LOOKS = ['freeBlocks', 'freeInodes', 'countFreeBlocks', 'goalFor', 'owed', 'owedAfter', 'mapBlocks', 'lookupName', 'listNames']
+const FORMAT_LOOKS = ['isOrphan', 'freeBlocks', 'freeInodes', 'freedBlocks', 'countFreeBlocks', 'goalFor', 'owed', 'owedAfter', 'mapBlocks', 'lookupName', 'listNames']
 
 /** Logs: digests of objects that are told apart by what was done to them. */
 export interface Logs {
