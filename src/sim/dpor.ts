@@ -145,7 +145,9 @@ export class Dpor implements Choices {
         this.#ending = 'pruned'
         return
       }
-      m.step(this.#blind ? 0 : m.candidates.indexOf(this.#chosen[step]!))
+      const pick = this.#blind ? 0 : m.candidates.indexOf(this.#chosen[step]!)
+      if (pick < 0 || pick >= n) return this.#strayed(step)
+      m.step(pick)
       if (this.#blind) continue
       if (!this.#digests.step(m.current)) this.#blind = true
       else if (step === this.#events.length) this.#record(enabled)
@@ -326,6 +328,14 @@ export class Dpor implements Choices {
     for (let k = last - 1; k >= 0; k--) {
       if (events.fiber[k] !== p && !events.isBefore(k, last)) this.#goBefore(k, p, null, end)
     }
+  }
+
+  /** The fiber that ought to go cannot: a footprint did not say what its wait depends on, or the system does not repeat itself. */
+  #strayed(step: number): void {
+    const m = this.#machine
+    this.#stop('indeterminate')
+    const what = `step ${step}: ${m.fibers[this.#chosen[step]!]!.name} cannot go on where it ought to: note what ready() reads`
+    this.#symptoms.push({ claim: 'footprint', what, preemptions: m.preemptions, steps: m.steps })
   }
 
   #endless(): void {

@@ -133,7 +133,8 @@ export class Explorer implements Choices {
       if (this.#over) break
     }
     const { interrupted, cut } = this.#tally
-    const all = interrupted.size === 0 && cut.size === 0
+    // With a bound on preemptions a state stands for runs of which not all are within the bound.
+    const all = interrupted.size === 0 && !cut.has('schedule')
     return this.#tally.search(this.#table.size, all ? this.#total : null)
   }
 

@@ -40,7 +40,10 @@ export interface Search {
   readonly states: number
   /** Steps of the longest run. */
   readonly deepest: number
-  /** How many interleavings the search stands for; null if it did not see all, or could not count them. */
+  /**
+   * How many runs within the bounds the search stands for; null if it was stopped, or could not count them: a bound on
+   * preemptions cut runs off.
+   */
   readonly interleavings: number | null
   /** Digests of the world at the ends, ascending. */
   readonly endStates: readonly number[]

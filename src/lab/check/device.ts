@@ -8,9 +8,13 @@
 import { Bio } from '../../block/bio.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import type { MemoryDevice } from '../../block/memory-device.ts'
+import type { Completion } from '../../kernel/completion.ts'
 import { PageVec } from '../../kernel/page-vec.ts'
 import { fold, hashBytes } from './hash.ts'
 import { OBJECT, type Note } from './objects.ts'
+
+/** The least block of a file system, in bytes. */
+const LEAST_BLOCK = 1024
 
 /** The disk of a world. */
 export class WorldDevice implements BlockDevice {
@@ -46,7 +50,29 @@ export class WorldDevice implements BlockDevice {
     this.#note(OBJECT.queue)
     if (!this.holding || bio.op === 'flush' || !isData(bio)) return this.#transfer(bio)
     this.waiting.push(bio)
+    this.#noteCompletion(bio)
     if (bio.op === 'write') this.#sums.set(bio, sumOf(bio))
+  }
+
+  /** Is there a bio to complete? */
+  get isWanted(): boolean {
+    this.#note(OBJECT.queue)
+    return this.waiting.length > 0
+  }
+
+  /** Whether a bio has completed is the queue's: who waits for it, or looks, reads that. */
+  #noteCompletion(bio: Bio): void {
+    for (let b: Bio | null = bio; b !== null; b = b.parent) {
+      let held = b.completion
+      Object.defineProperty(b, 'completion', {
+        get: () => (this.#note(OBJECT.queue), held),
+        set: (completion: Completion) => {
+          this.#note(OBJECT.queue)
+          held = completion
+        },
+        configurable: true, enumerable: true,
+      })
+    }
   }
 
   /** Transfer and complete the i-th waiting bio. */
@@ -55,8 +81,14 @@ export class WorldDevice implements BlockDevice {
     const bio = this.waiting.splice(i, 1)[0]!
     const sum = this.#sums.get(bio)
     if (sum !== undefined && sum !== sumOf(bio)) this.unstable = `the bytes of the ${bio.done.label} changed on the way`
-    if (bio.op === 'write' && !this.owns(bio.pos)) this.strayed = `the ${bio.done.label} goes to a block that is not the file's any more`
+    if (bio.op === 'write' && !this.#ownsAll(bio)) this.strayed = `the ${bio.done.label} goes to a block that is not the file's any more`
     this.#transfer(bio)
+  }
+
+  /** Is every block that `bio` goes to the file's? */
+  #ownsAll(bio: Bio): boolean {
+    for (let at = 0; at < bio.data.length; at += LEAST_BLOCK) if (!this.owns(bio.pos + at)) return false
+    return true
   }
 
   /** Complete all that waits, in order. */

@@ -125,8 +125,8 @@ export class NotedFolios {
       const f = Object.create(proto) as Folio & { $: Raw }
       f.$ = raw
       const noted = f as { lockOp: Folio['lockOp']; writebackOp: Folio['writebackOp'] }
-      noted.lockOp = { get label() { return `folio lock of page ${raw.index}` }, ready: () => !raw.locked }
-      noted.writebackOp = { get label() { return `writeback of page ${raw.index}` }, ready: () => !raw.writeback }
+      noted.lockOp = { get label() { return `folio lock of page ${raw.index}` }, ready: () => !f.locked }
+      noted.writebackOp = { get label() { return `writeback of page ${raw.index}` }, ready: () => !f.writeback }
       if (page < MOST_FOLIOS) this.raw[page] = raw
       return f
     }

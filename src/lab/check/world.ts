@@ -153,7 +153,6 @@ export class World implements System {
     const fibers: Fiber[] = this.program.fibers.map((actions, i) =>
       ({ name: nameOf(actions[0]!.op, i), kernel: this.#asFiber(i, this.#run(i)) }))
     if (this.#slowDevice) fibers.push({ name: 'device', kernel: this.#asFiber(fibers.length, this.#runDevice()), daemon: true })
-    place.noting = true
     return fibers
   }
 
@@ -180,7 +179,7 @@ export class World implements System {
 
   *#runDevice(): Kernel<void> {
     const { device } = this
-    const op = { label: 'a bio', ready: () => device.waiting.length > 0 }
+    const op = { label: 'a bio', ready: () => device.isWanted }
     for (;;) {
       yield op
       const n = device.waiting.length
@@ -188,9 +187,8 @@ export class World implements System {
     }
   }
 
-  /** `kernel`, which says whose step it is: locks taken and faults taken then are his. */
   #asFiber(i: number, kernel: Kernel<void>): Kernel<void> {
-    return new Told(kernel, () => { this.place.fiber = i }) as unknown as Kernel<void>
+    return new Told(kernel, this.place, i) as unknown as Kernel<void>
   }
 
   digest(object: number): number {
@@ -206,9 +204,7 @@ export class World implements System {
     const changed = this.digests.update(footprint)
     if (footprint.isWritten(OBJECT.format)) this.place.touchedFormat = true
     if (footprint.isWritten(OBJECT.disk)) this.place.touchedDisk = true
-    const found = this.lockOrder.found ?? (changed === 0 ? null : this.#judgeStep(fiber, changed))
-    this.place.noting = true
-    return found
+    return this.lockOrder.found ?? (changed === 0 ? null : this.#judgeStep(fiber, changed))
   }
 
   #judgeStep(fiber: number, changed: number): Violation | null {
@@ -276,17 +272,27 @@ export class World implements System {
   }
 }
 
-/** A kernel that says when it makes a step. */
+/**
+ * A kernel whose steps are noted: locks taken and faults taken in them are its fiber's, and what the op that it waited for
+ * reads to say that it is ready is read by the step behind it.
+ */
 class Told {
   readonly #kernel: Kernel<void>
-  readonly #tell: () => void
-  constructor(kernel: Kernel<void>, tell: () => void) {
+  readonly #place: Place
+  readonly #fiber: number
+  #op: Op | null = null
+  constructor(kernel: Kernel<void>, place: Place, fiber: number) {
     this.#kernel = kernel
-    this.#tell = tell
+    this.#place = place
+    this.#fiber = fiber
   }
   next(): IteratorResult<Op, void> {
-    this.#tell()
-    return this.#kernel.next() as IteratorResult<Op, void>
+    this.#place.fiber = this.#fiber
+    this.#place.noting = true
+    this.#op?.ready()
+    const step = this.#kernel.next() as IteratorResult<Op, void>
+    if (step.done !== true) this.#op = step.value
+    return step
   }
 }
 
