@@ -29,7 +29,8 @@ export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = 
 
 function* syncMetadata(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void, 'EIO'> {
   const { journal } = fs
-  if (journal !== null && (inode.dirty || inode.tid > journal.committed)) {
+  // Where data is logged, what was just written back is in the running transaction.
+  if (journal !== null && (inode.dirty || inode.tid > journal.committed || journal.mode === 'journal')) {
     const { commits } = journal
     yield* journal.commit()
     if (journal.commits > commits) return

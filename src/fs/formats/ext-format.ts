@@ -17,6 +17,7 @@ import type { BlockNr } from '../../kernel/units.ts'
 import { type Extent, HOLE, isReal, MAPPED } from '../extent-map.ts'
 import type { Dirent, Format, Run } from '../format.ts'
 import { Inode, S_IFDIR, S_IFMT } from '../inode.ts'
+import type { JournalArea } from '../journal/journal-area.ts'
 import { addName, initDirectory, listNames, lookupName, removeName, setName } from './directory.ts'
 import { maxBlocks } from './ext2-map.ts'
 import { ExtentTree } from './ext4-map.ts'
@@ -32,8 +33,6 @@ export class ExtFormat implements Format {
   readonly blockSize: number
   readonly totalBlocks: number
   readonly totalInodes: number
-  readonly overheadBlocks: number
-  readonly metadataBlocks: number
   readonly maxBytes: number
   readonly hasUnwritten: boolean
   readonly rootIno = ROOT_INO
@@ -41,6 +40,8 @@ export class ExtFormat implements Format {
   readonly volume: Volume
   /** Was it unmounted cleanly before this mount? If not, the judges may have something to say. */
   readonly wasClean: boolean
+  /** The journal inside, empty now; null if there is none. Set by the mount, once. */
+  journalArea: JournalArea | null = null
   /** Inodes in the order in which they became orphans; the chain on disk begins with the last. */
   readonly #orphans = new Map<number, Inode>()
 
@@ -53,8 +54,6 @@ export class ExtFormat implements Format {
     this.blockSize = geo.blockSize
     this.totalBlocks = geo.totalBlocks
     this.totalInodes = geo.totalInodes
-    this.metadataBlocks = volume.metadataBlocks
-    this.overheadBlocks = volume.metadataBlocks
     this.maxBytes = maxFileBytes(volume, this.hasUnwritten)
   }
 
@@ -66,6 +65,14 @@ export class ExtFormat implements Format {
       this.#orphans.clear()
       for (const [ino, inode] of orphans) this.#orphans.set(ino, inode)
     }
+  }
+
+  /** The journal is metadata, too. */
+  get metadataBlocks(): number {
+    return this.volume.metadataBlocks + (this.journalArea?.usedBlocks ?? 0)
+  }
+  get overheadBlocks(): number {
+    return this.metadataBlocks
   }
 
   // --- space -------------------------------------------------------------------------------------------------------
@@ -143,14 +150,14 @@ export class ExtFormat implements Format {
     const goal = this.#goalBefore(inode, lblk)
     if (disk.kind === 'extents' || !this.hasUnwritten) {
       const placed = yield* disk.grow(this.volume, inode.map, lblk, n, goal)
-      if (placed > 0) ext.storedSeq = -1
+      if (placed > 0) mustStore(inode, ext)
       return placed
     }
     const tree = new ExtentTree(this.blockSize)
     const placed = yield* tree.grow(this.volume, inode.map, lblk, n, goal)
     ext.disk = tree
     ext.flags |= FL_EXTENTS
-    ext.storedSeq = -1
+    mustStore(inode, ext)
     yield* this.volume.freeAll(disk.blocks())
     return placed
   }
@@ -167,7 +174,7 @@ export class ExtFormat implements Format {
     if (ext.disk === null) return 0
     const before = ext.disk.owned
     const freed = yield* ext.disk.shrink(this.volume, inode.map)
-    if (ext.disk.owned !== before) ext.storedSeq = -1
+    if (ext.disk.owned !== before) mustStore(inode, ext)
     return freed
   }
   mapBlocks(inode: Inode): number {
@@ -367,6 +374,12 @@ export class ExtFormat implements Format {
     volume.touch()
     yield* volume.sync()
   }
+}
+
+/** The blocks of the map changed, whether what it says did or not: the inode must be written. */
+const mustStore = (inode: Inode, ext: ExtInode): void => {
+  ext.storedSeq = -1
+  inode.dirty = true
 }
 
 /**
