@@ -47,17 +47,20 @@ const QUOTA: Members = {
 
 const FORMAT_PLAIN = [
   'name', 'blockSize', 'totalBlocks', 'totalInodes', 'overheadBlocks', 'metadataBlocks', 'maxBytes', 'hasUnwritten', 'rootIno',
-  'volume', 'wasClean', 'checkpoint', 'orphans',
+  'volume', 'wasClean', 'checkpoint', 'orphans', 'journalArea',
 ]
 const FORMAT: Members = {
   ...of(null, ...FORMAT_PLAIN),
-  ...of(OBJECT.format, 'freeBlocks', 'freeInodes', 'freedBlocks', 'countFreeBlocks', 'allocate', 'free', 'takeFreed', 'release', 'prepareCommit', 'goalFor', 'loadMap', 'owed', 'owedAfter',
-    'growMap', 'shrinkMap', 'mapBlocks', 'readInode', 'decode', 'initSymlink', 'writeInode', 'allocateInode', 'rootInode', 'freeInode',
-    'lookupName', 'addName', 'setName', 'removeName', 'listNames', 'initDirectory', 'addOrphan', 'removeOrphan', 'isOrphan', 'syncInode', 'sync',
-    'unmount'),
+  ...of(OBJECT.format, 'freeBlocks', 'freeInodes', 'freedBlocks', 'countFreeBlocks', 'allocate', 'free', 'takeFreed', 'release',
+    'prepareCommit', 'goalFor', 'loadMap', 'owed', 'owedAfter', 'growMap', 'shrinkMap', 'mapBlocks', 'readInode', 'decode',
+    'initSymlink', 'writeInode', 'allocateInode', 'rootInode', 'freeInode', 'lookupName', 'addName', 'setName', 'removeName',
+    'listNames', 'initDirectory', 'addOrphan', 'removeOrphan', 'isOrphan', 'syncInode', 'sync', 'unmount'),
 }
 /** Calls of the format that change nothing. */
-const FORMAT_LOOKS = ['isOrphan', 'freeBlocks', 'freeInodes', 'freedBlocks', 'countFreeBlocks', 'goalFor', 'owed', 'owedAfter', 'mapBlocks', 'lookupName', 'listNames']
+const FORMAT_LOOKS = [
+  'isOrphan', 'freeBlocks', 'freeInodes', 'freedBlocks', 'countFreeBlocks', 'goalFor', 'owed', 'owedAfter', 'mapBlocks', 'lookupName',
+  'listNames',
+]
 
 /** Logs: digests of objects that are told apart by what was done to them. */
 export interface Logs {

@@ -71,7 +71,18 @@ export const noteMembers = (instance: object, members: Members, note: Note): voi
     if (object === undefined) throw new Error(`${proto.constructor.name}.${name} belongs to no object: add it to the members of its class`)
     if (object !== null) noteMember(instance, proto, name, object, note)
   }
+  makeFast(instance)
 }
+
+/**
+ * An object whose fields were replaced by accessors is a hash table to V8; one that is somebody's prototype is laid out as a
+ * struct again when a member is looked up through it. Changes nothing but speed (by a fifth).
+ */
+const makeFast = (instance: object): void => {
+  const heir = Object.create(instance) as { checkpoint?: unknown }
+  for (let i = 0; i < 20; i++) lookUp(heir)
+}
+const lookUp = (heir: { checkpoint?: unknown }): unknown => heir.checkpoint
 
 const noteMember = (instance: object, proto: object, name: string, object: number, note: Note): void => {
   const own = Object.getOwnPropertyDescriptor(instance, name)
