@@ -290,7 +290,8 @@ export const BOUNDS: Readonly<Record<string, string>> = {
   pairs: 'one write, each fault site and each after it',
   'two, 2 preemptions': '2 fibers, 2 preemptions',
   three: '3 fibers, 1 preemption',
-  chance: '2 or 3 fibers of 1 or 2 calls, by chance',
+  long: '5 calls in a row, then 1 fault by chance',
+  chance: '2 or 3 fibers of 1 to 3 calls, by chance',
 }
 
 const certify = (ask: Ask, report: CheckReport, shares: readonly Share[]): Checked['certificate'] => ({

@@ -51,12 +51,8 @@ const wrongNow = (look: Look): Found | null => {
   return result
 }
 
-/**
- * Is nothing promised? Data whose writeback failed is lost, with its error recorded, once it has left the cache; and where direct
- * writes meet stores through a mapping, the kernel promises nothing (dio_warn_stale_pagecache).
- */
-const lost = (look: Look): boolean =>
-  (look.failed.includes('EIO.write') && look.world.evicts) || look.world.mixesDirect
+/** Is nothing promised? Data whose writeback failed is lost, with its error recorded, once it has left the cache. */
+const lost = (look: Look): boolean => look.failed.includes('EIO.write') && look.world.evicts
 
 const inCache = (look: Look, folios: readonly Raw[]): Found | null => {
   if (lost(look)) return null

@@ -74,12 +74,12 @@ const bareDelayed = (look: Look): string | null => {
 }
 
 /** Dirty blocks inside i_size with nothing below. */
-const bareDirty = (look: Look): string | null => {
-  const { inode, fs, history, changedFolios } = look
+const bareDirty = (look: Look, folios = look.changedFolios): string | null => {
+  const { inode, fs, history } = look
   if (fs.strategy.claims.mmapHole === 'late' || history.inFlight(...TAKING)) return null
   if (look.world.program.fibers.some((f) => f.some((a) => a.op === 'dma'))) return null
   const e = { lblk: 0, n: 0, state: DELALLOC as 0 | 1 | 2 | 3, pblk: 0 }
-  for (const f of changedFolios) {
+  for (const f of folios) {
     if (f.home !== inode.pages || f.locked || !f.dirty) continue
     for (let off = 0; off < f.size && f.pos + off < inode.size; off += fs.blockSize) {
       if ((f.bits(off) & DIRTY) === 0) continue
@@ -201,10 +201,14 @@ export const SPACE: readonly Claim[] = [
     sentence: 'Every delayed block has a dirty block over it or belongs to an operation under way; every dirty block has a block or a ' +
       'delayed one below it, unless stores to holes are declared to get theirs late.',
     source: 'fs/ext4/inode.c of 6.18 (the short-copy leak, Z55); 198dd8aedee6',
-    judges: [{
-      on: CHANGED.map | CHANGED.folio | CHANGED.history,
-      step: (l) => bareDelayed(l) ?? bareDirty(l), rest: (l) => someone(bareDelayed(l)),
-    }],
+    judges: [
+      {
+        on: CHANGED.map | CHANGED.folio | CHANGED.history,
+        step: (l) => bareDelayed(l) ?? bareDirty(l), rest: (l) => someone(bareDelayed(l) ?? bareDirty(l, l.folios)),
+      },
+      // A block that goes from below dirty data changes no folio.
+      { on: CHANGED.map, step: (l) => bareDirty(l, l.folios) },
+    ],
   },
   {
     id: 'I5', family: 'space', short: 'no block is mapped twice or free', forced: true,

@@ -1,6 +1,6 @@
 /**
  * Classes: mistakes that kernels made more than once, for claims that no single commit of the zoo stands for. Their `source` says
- * "class": no commit is claimed. Numbers from Z90 on are ours, not the zoo's.
+ * "class": no commit is claimed. Numbers from Z89 on are ours, not the zoo's.
  */
 import type { Mutant } from './mutant.ts'
 
@@ -9,6 +9,22 @@ const SERVICES = 'src/fs/file-system.ts'
 
 /** One for each claim that needs it. */
 export const CLASSES: readonly Mutant[] = [
+  {
+    id: 'Z89', title: 'a source of which only a part can be read is refused as a whole, undeclared',
+    source: 'class; btrfs and bcachefs do so (Viro 2016, lkml 1609.1/05193; EFAULT on 6.18 where ext4 and XFS write 2048 bytes)',
+    claim: 'I32', strategy: 'reserve-allocate', sequential: false, trigger: ['short copy'],
+    patch: [
+      {
+        file: 'src/strategies/reserve-allocate.ts', find: "import { unitsTouched } from '../kernel/units.ts'\n",
+        replace: "import { raise } from '../kernel/kernel.ts'\nimport { unitsTouched } from '../kernel/units.ts'\n",
+      },
+      {
+        file: 'src/strategies/reserve-allocate.ts', find: '    const blocks = unitsTouched(',
+        replace: "    if (!w.source.present && (yield* k.faultIn(w, w.done, m.len)) < m.len) return yield* raise('EFAULT')\n" +
+          '    const blocks = unitsTouched(',
+      },
+    ],
+  },
   {
     id: 'Z90', title: 'an errno after progress is returned instead of the bytes', source: 'class', claim: 'I12',
     strategy: 'reserve-allocate', sequential: false, trigger: [],

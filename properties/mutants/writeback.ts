@@ -22,14 +22,14 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
       {
         file: WRITEBACK,
         find: '      fs.lookupInto(k, inode, lblk, (to - off) / block, e)\n      if (e.state === DELALLOC) yield*',
-        replace: `      const c = Reflect.get(ios, 'map') as Extent | undefined
+        replace: `      const c = Reflect.get(ios, 'kept') as Extent | undefined
       if (c && lblk < c.lblk + c.n) Object.assign(e, { n: 1, state: MAPPED, pblk: c.pblk + lblk - c.lblk })
       else fs.lookupInto(k, inode, lblk, (to - off) / block, e)
       if (e.state === DELALLOC) yield*`,
       },
       {
         file: WRITEBACK, find: '    addRun(ios, f, off, e.n * block, e.pblk * block)\n',
-        replace: "    if (!('map' in ios)) Object.assign(ios, { map: fs.lookupInto(k, inode, lblk, 2 ** 31, { ...e }) })\n" +
+        replace: "    if (!('kept' in ios)) Object.assign(ios, { kept: fs.lookupInto(k, inode, lblk, 2 ** 31, { ...e }) })\n" +
           '    addRun(ios, f, off, e.n * block, e.pblk * block)\n',
       },
     ],

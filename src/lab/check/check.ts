@@ -8,19 +8,21 @@
  *   two        two fibers, every schedule with at most 1 preemption, then 2; the device completes in any order
  *   three      three fibers, at most 1 preemption
  *   both       two fibers with at most 1 preemption, and one fault
- *   chance     two or three fibers of one or two calls, schedules, short copies and faults by chance
+ *   long       one fiber of five calls: nothing fails, then one fault site by chance
+ *   chance     two or three fibers of one to three calls, schedules, short copies and faults by chance (coins, and PCT)
  * Deterministic: the same design, seed and budget run the same executions and find the same things, on any machine.
  */
 import type { AnyStrategy } from '../../fs/strategy.ts'
 import type { Choices } from '../../kernel/choices.ts'
 import { explore } from '../../sim/explore.ts'
 import { FaultPlan, type Plan } from '../../sim/fault-plan.ts'
-import { randomChoices } from '../../sim/sources.ts'
-import { execute, type Run } from '../../sim/scheduler.ts'
+import { Pct } from '../../sim/pct.ts'
+import { below, random32, randomChoices } from '../../sim/sources.ts'
+import { execute, Machine, type Run } from '../../sim/scheduler.ts'
 import type { System, Violation } from '../../sim/system.ts'
 import { RecordingTape, strip, type TapeData } from '../../sim/tape.ts'
 import type { MountOptions } from '../session.ts'
-import { crowd, type Family, others, pair, sequence, single, three } from './generate.ts'
+import { crowd, type Family, long, others, pair, sequence, single, three } from './generate.ts'
 import type { Judge } from './judge.ts'
 import { claimOf } from './outcome.ts'
 import type { Program } from './program.ts'
@@ -91,7 +93,7 @@ interface Lane {
 }
 
 /** Most executions of one program. */
-const MOST = { chance: 12, away: 60, faults: 400, pairs: 600, two: 400, three: 500, both: 500 } as const
+const MOST = { chance: 12, long: 2, away: 60, faults: 400, pairs: 600, two: 400, three: 500, both: 500 } as const
 /** Steps after which a run does not end (claim I15). */
 export const STEP_BUDGET = 4000
 
@@ -115,13 +117,19 @@ class Probe {
     return faults.reached
   }
 
-  /** One run by chance. */
-  chance(world: World, seed: number): void {
-    const tape = new RecordingTape(randomChoices(seed, { schedule: 0.35, fault: 0.015, short: 0.2 }))
-    const done = runOnce(world, tape)
+  /**
+   * One run by chance: each switch by the toss of a coin, or by priorities that change `depth` - 1 times in `steps` steps.
+   * @returns its steps
+   */
+  chance(world: World, machine: Machine, seed: number, how: { switches: number } | { depth: number, steps: number }): number {
+    const coins = randomChoices(seed, { schedule: 'switches' in how ? how.switches : 0, fault: 0.015, short: 0.3 })
+    const choices = 'switches' in how ? coins : scheduledBy(new Pct(machine, { seed, ...how }), coins)
+    const tape = new RecordingTape(choices)
+    const done = runOnce(world, tape, machine)
     this.report.executions++
     this.report.steps += done.run.steps
     for (const v of done.violations) this.note(v, world.program, tape.data)
+    return done.run.steps
   }
 
   explore(world: World, executions: number, preemptions: number, faults: number): boolean {
@@ -142,8 +150,8 @@ class Probe {
 }
 
 /** One run of a world, and what was wrong with it. */
-export const runOnce = (world: System, tape: Choices): { run: Run; violations: readonly Violation[] } => {
-  const run = execute(world, tape, { steps: STEP_BUDGET, onward: true })
+export const runOnce = (world: System, tape: Choices, machine = new Machine(world)): { run: Run; violations: readonly Violation[] } => {
+  const run = execute(world, tape, { steps: STEP_BUDGET, onward: true, machine })
   const { outcome } = run
   switch (outcome.kind) {
     case 'finished': case 'stopped': case 'violation': return { run, violations: run.violations }
@@ -167,10 +175,21 @@ const sayThrown = (e: unknown): string => (e instanceof Error ? `${e.name}: ${e.
 const lanes = (seed: number): readonly Lane[] => {
   const lane = (name: string, family: Family, run: Lane['run'], weight = 1): Lane => ({ name, weight, programs: family(seed), run })
   return [
-    lane('calls', sequence, (w, p) => (takesAway(w.program) ? void p.explore(w, MOST.away, 0, 0) : void p.plan(w, { fail: [] })), 3),
-    lane('chance', crowd, (w, p) => {
-      for (let i = 0; i < MOST.chance; i++) p.chance(w, seed + i)
+    lane('calls', sequence, (w, p) => (takesAway(w.program) ? void p.explore(w, MOST.away, 0, 0) : void p.plan(w, { fail: [] })), 2),
+    lane('long', long, (w, p) => {
+      const draw = random32(seed + Math.imul(p.report.programs, 7919))
+      const reached = p.plan(w, { fail: [] }).length
+      for (let i = 0; i < Math.min(reached, MOST.long); i++) p.plan(w, { fail: [below(draw, reached)] })
     }, 5),
+    lane('chance', crowd, (w, p) => {
+      const machine = new Machine(w)
+      let steps = 50
+      for (let i = 0; i < MOST.chance; i++) {
+        // Coins find what needs many switches close together, priorities what needs one or two far apart.
+        const how = i % 4 === 0 ? { switches: SWITCHES[i / 4 % SWITCHES.length]! } : { depth: 2 + i % 2, steps }
+        steps = p.chance(w, machine, seed + Math.imul(p.report.programs, 7919) + i, how)
+      }
+    }, 14),
     lane('faults', single, (w, p) => {
       const reached = p.plan(w, { fail: [] })
       for (let i = 0; i < Math.min(reached.length, MOST.faults / 2); i++) {
@@ -186,7 +205,7 @@ const lanes = (seed: number): readonly Lane[] => {
       const reached = p.plan(w, { fail: [] })
       for (let i = 0; i < Math.min(reached.length, MOST.faults); i++) p.plan(w, { fail: [i] })
       p.report.exhausted++
-    }),
+    }, 2),
     lane('others', others, (w, p) => {
       if (p.explore(w, MOST.two, 1, 0)) p.report.exhausted++
     }),
@@ -209,6 +228,13 @@ const lanes = (seed: number): readonly Lane[] => {
     }),
   ]
 }
+
+/** How often chance switches. */
+const SWITCHES = [0.15, 0.35] as const
+
+/** Schedules by one source, all else by another. */
+const scheduledBy = (schedule: Choices, rest: Choices): Choices =>
+  ({ choose: (n, kind, label) => (kind === 'schedule' ? schedule : rest).choose(n, kind, label) })
 
 /** Are there pages in a source that may be taken away again? */
 const takesAway = (p: Program): boolean => p.fibers.some((f) => f.some((a) => a.op === 'write' && a.absent === true))

@@ -45,6 +45,8 @@ export const BEFORES: readonly Actions[] = [
   [write(0, 6000), sync, { op: 'store', pos: 100, len: 300 }],
   [write(0, 6000), { op: 'truncate', size: 1500 }],
   [write(0, 4096), sync, write(4096, 100)],
+  [write(0, 1000), { op: 'truncate', size: 9000 }],
+  [{ op: 'allocate', pos: 0, len: 12288 }, sync, write(5000, 300)],
 ]
 
 /** Writes. */
@@ -55,7 +57,7 @@ export const WRITES: readonly Action[] = [
   write(500, 6000, { absent: true }), write(0, 4096, { self: 1 }), write(4096, 4096, { self: 0 }), write(1000, 4096, { self: 0 }),
   write(9000, 100), write(0, 0), write(4000, 200), write(0, 5000, { sync: true }), write(0, 4096, { direct: true }), write(1024, 2048),
   write(1500, 3000, { nowait: true }), write(0, 1500, { cursor: true }), write(0, 2048, { cursor: true, direct: true }),
-  write(300, 2000, { pieces: true }),
+  write(300, 2000, { pieces: true }), write(0, 8192),
 ]
 
 /** What else may go on. */
@@ -64,7 +66,7 @@ export const OTHERS: readonly Action[] = [
   { op: 'store', pos: 0, len: 512 }, { op: 'store', pos: 3500, len: 400 },
   { op: 'truncate', size: 500 }, { op: 'truncate', size: 3000 }, { op: 'truncate', size: 9000 },
   { op: 'punch', pos: 0, len: 4096 }, { op: 'punch', pos: 1024, len: 3000 }, { op: 'punch', pos: 4096, len: 2048 },
-  { op: 'store', pos: 5000, len: 300 }, { op: 'zero', pos: 0, len: 6144 },
+  { op: 'store', pos: 5000, len: 300 }, { op: 'store', pos: 1000, len: 3000 }, { op: 'zero', pos: 0, len: 6144 },
   { op: 'fsync' }, { op: 'writeback' }, { op: 'reclaim' },
   { op: 'dma', pos: 200, len: 300 }, { op: 'stat' }, { op: 'allocate', pos: 2048, len: 4096 },
 ]
@@ -134,7 +136,7 @@ export const sequence: Family = (seed) =>
 /** Writes that meet another one: they wait for each other, so a few of each kind are enough. */
 const MEETING: readonly Action[] = [
   write(0, 4096), write(1000, 3000), write(700, 100, { append: true }), write(0, 4096, { direct: true }),
-  write(2048, 6000, { readable: 4000 }),
+  write(2048, 6000, { readable: 4000 }), write(0, 8192),
 ]
 
 /** A write, and something else at the same time. */
@@ -151,17 +153,84 @@ export const others: Family = (seed) =>
     return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers })
   })
 
+/** `n` calls in a row, of any kind. */
+const row = (n: number): Family => (seed) => {
+  const all = [...WRITES, ...OTHERS]
+  return combine(seed + 6, [GROUNDS.length, BEFORES.length, ...Array<number>(n).fill(all.length)], ([g, b, ...calls]) =>
+    valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [calls.map((i) => pick(all, i))] }))
+}
+
+/** Five calls, one after the other: what only a longer history brings about. */
+export const long: Family = row(5)
+
+// --- crowds --------------------------------------------------------------------------------------------------------------
+
+const store = (pos: number, len: number): Action => ({ op: 'store', pos, len })
+const punch = (pos: number, len: number): Action => ({ op: 'punch', pos, len })
+const writeback: Action = { op: 'writeback' }
+const reclaim: Action = { op: 'reclaim' }
+
+/** Kinds of what a process does. */
+type Doing =
+  'whole' | 'part' | 'short' | 'absent' | 'grow' | 'direct' | 'store' | 'stores' | 'take' | 'again' | 'look' | 'pin'
+
+/** What one process does, one or two calls, by kind; all of a kind lie in the first pages, so that they meet. */
+const DOING: Readonly<Record<Doing, readonly Actions[]>> = {
+  whole: [[write(0, 8192)], [write(2000, 5000)], [write(0, 5000)], [write(3000, 6000)], [write(0, 4096)]],
+  part: [
+    [write(100, 300)], [write(4000, 200)], [write(1000, 3000)], [write(5000, 2000)], [write(1024, 2048)],
+    [write(300, 2000, { pieces: true })],
+  ],
+  short: [
+    [write(0, 8192, { readable: 2500 })], [write(2048, 6000, { readable: 4000 })], [write(1000, 5000, { readable: 10 })],
+    [write(1024, 3000, { readable: 500 })], [write(4096, 4096, { readable: 600 })],
+  ],
+  absent: [
+    [write(500, 6000, { absent: true })], [write(100, 300, { absent: true })], [write(4500, 3000, { absent: true })],
+    [write(0, 4096, { self: 1 })], [write(1000, 4096, { self: 0 })],
+  ],
+  grow: [
+    [write(700, 100, { append: true })], [write(0, 1500, { append: true })], [write(9000, 100)], [{ op: 'truncate', size: 9000 }],
+    [{ op: 'allocate', pos: 2048, len: 8192 }],
+  ],
+  direct: [[write(0, 4096, { direct: true })], [write(1024, 2048, { direct: true })], [write(0, 2048, { direct: true })]],
+  store: [[store(0, 512)], [store(3500, 400)], [store(1000, 3000)], [store(5000, 300)]],
+  stores: [[store(0, 512), store(3500, 400)], [store(1000, 3000), store(0, 512)], [store(5000, 300), store(4000, 2500)]],
+  take: [
+    [{ op: 'truncate', size: 500 }], [{ op: 'truncate', size: 3000 }], [{ op: 'truncate', size: 5000 }], [punch(0, 4096)],
+    [punch(1024, 3000)], [punch(4096, 2048)], [{ op: 'zero', pos: 0, len: 6144 }],
+  ],
+  again: [
+    [punch(4096, 2048), store(5000, 300)], [punch(1024, 3000), write(1000, 3000)], [{ op: 'truncate', size: 3000 }, write(3000, 6000)],
+    [{ op: 'truncate', size: 5000 }, write(4000, 3000)], [punch(4096, 2048), write(4096, 3000)],
+  ],
+  look: [[{ op: 'read', pos: 0, len: 8192 }], [{ op: 'load', pos: 0, len: 6000 }], [{ op: 'read', pos: 500, len: 3000 }, { op: 'stat' }]],
+  pin: [[{ op: 'dma', pos: 200, len: 300 }], [{ op: 'dma', pos: 4500, len: 300 }]],
+}
+
+/** Who changes the file, and whom that meets. What stands twice comes twice as often: it has more to meet. */
+const FIRST: readonly Doing[] = [
+  'whole', 'whole', 'part', 'short', 'short', 'absent', 'absent', 'grow', 'direct', 'store', 'stores', 'stores', 'take', 'again', 'again',
+]
+const SECOND: readonly Doing[] = ['store', 'whole', 'take', 'look', 'again', 'store', 'pin', 'stores', 'part']
+/** The flusher and memory pressure are never far. */
+const KERNEL: readonly Actions[] = [[writeback], [reclaim], [writeback, reclaim], [{ op: 'fsync' }]]
+
+/** States of the file for crowds: dirty, cold, sparse and preallocated ones come more often than the rest. */
+const MET: readonly Actions[] = [...BEFORES, ...[1, 3, 8, 15, 1, 3, 8, 15].map((i) => BEFORES[i]!)]
+
+/** Grounds for crowds: those with room and small blocks come more often than the rest. */
+const UNDERFOOT: readonly Config[] = [0, 0, 0, 1, 1, 2, 3, 4, 5, 8].map((i) => GROUNDS[i]!)
+
 /** Two or three fibers of one or two calls: for runs by chance. */
 export const crowd: Family = (seed) => {
-  // Memory pressure and the flusher are never far.
-  const kernel: readonly Action[] = [...OTHERS, { op: 'reclaim' }, { op: 'writeback' }, { op: 'reclaim' }, { op: 'writeback' }]
-  const all = [...OTHERS, ...WRITES]
-  const sizes = [GROUNDS.length, BEFORES.length, all.length, kernel.length, kernel.length, kernel.length, 4]
-  return combine(seed + 5, sizes, ([g, b, w, o, p, q, k]) => {
-    const first: Actions = k === 0 ? [pick(all, w!)] : [pick(all, w!), pick(kernel, q!)]
-    const second: Actions = k === 1 ? [pick(kernel, o!), pick(kernel, p!)] : [pick(kernel, o!)]
-    const fibers: Actions[] = k === 3 ? [first, second, [pick(kernel, p!)]] : [first, second]
-    return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers })
+  const sizes = [UNDERFOOT.length, MET.length, FIRST.length, 60, SECOND.length, 60, KERNEL.length, 3]
+  return combine(seed + 5, sizes, ([g, b, w, i, o, j, p, k]) => {
+    const first: Actions = pick(DOING[pick(FIRST, w!)], i!)
+    const second: Actions = pick(DOING[pick(SECOND, o!)], j!)
+    const kernel = pick(KERNEL, p!)
+    const fibers = k === 0 ? [first, kernel] : k === 1 ? [first, second] : [first, second, kernel]
+    return valid({ config: pick(UNDERFOOT, g!), before: pick(MET, b!), fibers })
   })
 }
 

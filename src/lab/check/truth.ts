@@ -39,6 +39,7 @@ export class Truth {
   readonly #bytes: Buffer
   readonly #program: Program
   readonly #history: History
+  readonly #mixesDirect: boolean
   #bounds: Int32Array | null = null
   #sets = new Int32Array(0)
   #versions = new Int32Array(0)
@@ -51,6 +52,9 @@ export class Truth {
     this.rollback = rollback
     this.#program = program
     this.#history = history
+    const has = (is: (a: Action) => boolean): boolean => program.fibers.some((f) => f.some(is))
+    this.#mixesDirect = program.fibers.length > 1 && has((a) => a.op === 'write' && a.direct === true) &&
+      has((a) => a.op === 'store' || a.op === 'dma')
   }
 
   // --- cells ---------------------------------------------------------------------------------------------------------
@@ -85,6 +89,7 @@ export class Truth {
     const replaced = (c: Record | null): boolean => records.some((u) =>
       u !== c && u.ended && this.#covers(u, pos) && (reader === null || (reader.before & (1 << u.id)) !== 0) &&
       (c === null || (c.ended && (u.before & (1 << c.id)) !== 0)))
+    if (this.#meetsDirect(pos)) set |= ANY
     if (!replaced(null)) {
       const b = this.#bytes[pos]!
       set |= b === 0 ? ZERO : 1 << Math.max(0, tagOf(b))
@@ -98,6 +103,15 @@ export class Truth {
       this.#sets[cell] = set
     }
     return set
+  }
+
+  /**
+   * Do a direct write and a store through a mapping go on at the same time, and the write covers `pos`? Which of them wins there
+   * the kernel does not promise (dio_warn_stale_pagecache); what else the page holds it does.
+   */
+  #meetsDirect(pos: number): boolean {
+    return this.#mixesDirect && this.#history.records.some(({ action: a, from }) =>
+      a.op === 'write' && a.direct === true && pos >= from && pos < from + a.len)
   }
 
   /** May action `r` have put a value at `pos`, even if it failed: in part, or with an error of another phase? */

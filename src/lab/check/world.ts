@@ -92,13 +92,6 @@ export class World implements System {
     return this.program.fibers.some((f) => f.some((a) => a.op === 'dma'))
   }
 
-  /** Do direct writes and stores through a mapping go on at the same time? */
-  get mixesDirect(): boolean {
-    const { fibers } = this.program
-    return fibers.length > 1 && fibers.some((f) => f.some((a) => a.op === 'write' && a.direct === true)) &&
-      fibers.some((f) => f.some((a) => a.op === 'store' || a.op === 'dma'))
-  }
-
   get session(): Session {
     return this.place.session
   }
