@@ -19,12 +19,22 @@ import type { Verbs } from './verbs.ts'
 /** fsync(2) of a file or directory. Raises the first error since this file last asked. */
 export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = Infinity): Kernel<void, 'EIO' | SpaceError> {
   const { inode } = file
-  if (inode.isFile) yield* fs.writeBack(k, inode, from, to)
+  if (inode.isFile) {
+    yield* fs.writeBack(k, inode, from, to)
+    yield* waitForWriteback(k, inode)
+  }
   const metadata = yield* attempt(() => syncMetadata(k, fs, inode))
   const { errno, sample } = inode.pages!.errors.check(file.errorsSeen)
   file.errorsSeen = sample
   if (errno !== null) return yield* raise(errno as 'EIO', `${errno}.errseq` as 'EIO.errseq')
   if (metadata._tag === 'Left') return yield* raise(metadata.left)
+}
+
+/** What somebody else's pass has taken is on its way: who syncs waits for it as well (filemap_fdatawait_range). */
+function* waitForWriteback(k: Verbs, inode: Inode): Kernel<void> {
+  // On the straight run nobody else is under way.
+  if (k.plain) return
+  for (const f of inode.pages!.inRange(0, Number.MAX_SAFE_INTEGER)) while (f.writeback) yield f.writebackOp
 }
 
 function* syncMetadata(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void, 'EIO'> {
@@ -34,7 +44,10 @@ function* syncMetadata(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void, 'EI
     const { commits } = journal
     yield* journal.commit()
     if (journal.commits > commits) return
-  } else   if (inode.dirty) yield* fs.writeInode(inode, true)
+  } else if (journal === null) {
+    // Clean in core is not on the disk yet, if another sync is just writing it.
+    yield* fs.writeInode(inode, true)
+  }
   yield* flush(k, fs)
 }
 
@@ -52,7 +65,10 @@ export function* sync(k: Verbs, fs: FileSystem): Kernel<void, 'EIO'> {
     if ((yield* attempt(kernel))._tag === 'Left') failed = true
   }
   for (const inode of fs.cachedInodes()) {
-    if (inode.pages !== null) yield* fs.writeBack(k, inode, 0, Infinity)
+    if (inode.pages !== null) {
+      yield* fs.writeBack(k, inode, 0, Infinity)
+      yield* waitForWriteback(k, inode)
+    }
     if (inode.dirty && fs.journal === null) yield* tried(() => fs.writeInode(inode))
   }
   yield* tried(() => fs.journal?.commit() ?? fs.format.sync())

@@ -41,6 +41,8 @@ export interface RecordOptions {
 /** What crash states are made from, and judged by. */
 export interface Recording {
   readonly log: CrashLog
+  /** The device before the first entry. Do not write to it: fork it. */
+  readonly first: MemoryDevice
   /** The durable state before the first entry. */
   medium(): Medium
   readonly layout: Layout
@@ -116,5 +118,5 @@ export const recordWorkload = (o: RecordOptions): Recording => {
   const layout = layoutOf(read, blockSize, size)
   if (typeof layout === 'string') throw new Error(layout)
   const oracle = new ModelOracle(model, declared[mode], o.torn)
-  return { log, medium: () => new Medium(read), layout, mode, oracle, model, size, operations: index, failed }
+  return { log, first, medium: () => new Medium(read), layout, mode, oracle, model, size, operations: index, failed }
 }
