@@ -59,7 +59,6 @@ export function* cleanOrphans(format: ExtFormat): Kernel<Either<string, OrphansC
       truncated++
     } else {
       yield* freeFrom(format, inode, 0)
-      yield* freeAttributes(format, inode)
       yield* format.freeInode(inode)
       deleted++
     }
@@ -93,19 +92,4 @@ function* zeroTail(format: ExtFormat, inode: Inode): Kernel<void, 'EIO'> {
   const bytes = Buffer.alloc(blockSize)
   yield* submitAndWait(device, new Bio('read', e.pblk * blockSize, PageVec.of(bytes)))
   yield* submitAndWait(device, new Bio('write', e.pblk * blockSize, PageVec.of(bytes.fill(0, used))))
-}
-
-/** Byte of the count of users of a block of extended attributes. */
-const ACL_USERS = 4
-
-/** Give up the block of extended attributes; others may use it, too. */
-function* freeAttributes(format: ExtFormat, inode: Inode): Kernel<void, 'EIO'> {
-  const nr = extOf(inode).raw.readUInt32LE(INODE.acl)
-  if (!format.volume.isData(nr)) return
-  const buf = yield* format.volume.cache.get(nr)
-  const users = buf.data.readUInt32LE(ACL_USERS)
-  extOf(inode).raw.writeUInt32LE(0, INODE.acl)
-  if (users <= 1) return yield* format.free({ start: nr, n: 1 })
-  buf.data.writeUInt32LE(users - 1, ACL_USERS)
-  format.volume.cache.markDirty(buf)
 }
