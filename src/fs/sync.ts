@@ -81,6 +81,7 @@ export function* unmount(k: Verbs, fs: FileSystem): Kernel<void, 'EIO'> {
   yield* sync(k, fs)
   if (fs.journal !== null) yield* fs.journal.flush()
   yield* fs.format.unmount()
+  if (fs.journal !== null) yield* flush(k, fs)
 }
 
 /**

@@ -8,9 +8,14 @@ import { type Either, isLeft, left, right } from 'fp-ts/lib/Either.js'
 import type { BlockDevice } from '../block/device.ts'
 import { MemoryDevice } from '../block/memory-device.ts'
 import { FileSystem } from '../fs/file-system.ts'
+import type { ExtFormat } from '../fs/formats/ext-format.ts'
 import { mkfs } from '../fs/formats/mkfs.ts'
 import { mountFormat } from '../fs/formats/mount.ts'
 import { Posix } from '../fs/posix.ts'
+import { cleanOrphans } from '../fs/formats/orphans.ts'
+import { transact } from '../fs/journal/handle.ts'
+import { type DataMode, Journal } from '../fs/journal/journal.ts'
+import { Log } from '../fs/journal/log.ts'
 import { Quota, quotaCheck } from '../fs/quota.ts'
 import type { AnyStrategy } from '../fs/strategy.ts'
 import { Verbs } from '../fs/verbs.ts'
@@ -36,6 +41,10 @@ export interface MakeOptions {
   readonly size?: number
   /** Write zeros over the inode tables: for a device that does not read as zeros. Default false. */
   readonly zeroTables?: boolean
+  /** Checksums over all metadata; default false. */
+  readonly metadataCsum?: boolean
+  /** Blocks of the journal, or `auto`: as many as mke2fs would give it. Default 0: none. */
+  readonly journalBlocks?: number | 'auto'
 }
 
 /** How to mount one. */
@@ -59,6 +68,11 @@ export interface MountOptions {
   readonly slabPages?: number
   /** Count blocks by owner, and refuse more than this many (by user id) with EDQUOT; `{}` only counts. Default: no quota. */
   readonly quota?: Readonly<Record<number, number>>
+  /**
+   * How the journal is used, if the image has one: a data mode, or `none` to leave it empty. Default `ordered`. Without a
+   * journal this says nothing.
+   */
+  readonly journal?: DataMode | 'none'
   /** Default: the verbs as they are. A mutant brings its own. */
   readonly verbs?: new (cache: PageCache, ledger: Ledger, choices: Choices, now: () => number) => Verbs
 }
@@ -80,9 +94,8 @@ export interface Session {
 
 /** Write an empty file system onto `device`. */
 export const make = (device: BlockDevice, options: MakeOptions): Either<Refused, void> => {
-  const made = run(
-    mkfs(device, { format: options.format, blockSize: options.blockSize ?? 4096, zeroTables: options.zeroTables ?? false }),
-  )
+  const { format, blockSize = 4096, zeroTables = false, journalBlocks = 0, metadataCsum = false } = options
+  const made = run(mkfs(device, { format, blockSize, zeroTables, journalBlocks, metadataCsum }))
   return isLeft(made) ? left({ errno: made.left, message: `${device.name}: mkfs failed with ${made.left}` }) : made
 }
 
@@ -91,7 +104,9 @@ export const mount = (device: BlockDevice, options: MountOptions): Either<Refuse
   const ledger = new Ledger()
   const now = options.now ?? virtualClock()
   const mounted = run(
-    mountFormat(device, { readOnly: options.readOnly ?? false, now, ledger, poison: options.poison ?? false }),
+    mountFormat(device, {
+      readOnly: options.readOnly ?? false, now, ledger, poison: options.poison ?? false, journalled: options.journal !== 'none',
+    }),
   )
   if (isLeft(mounted)) return left({ errno: mounted.left, message: `${device.name}: ${mounted.left} while reading it` })
   if (isLeft(mounted.right)) return mounted.right
@@ -112,8 +127,21 @@ export const mount = (device: BlockDevice, options: MountOptions): Either<Refuse
   const quota = options.quota === undefined ? null : new Quota(options.quota)
   const counted = quota === null ? right(undefined) : run(quotaCheck(format, new Map(), (i, n) => quota.settle(i, n)))
   if (isLeft(counted)) return left({ errno: counted.left, message: `${device.name}: ${counted.left} while counting the quota` })
-  const fs = new FileSystem({ format, device, verbs, strategy, protection, quota })
+  const fs = new FileSystem({ format, device, verbs, strategy, protection, quota, journal: journalOf(format, device, options, ledger, now) })
+  const recovered = fs.journal === null ? right(right(undefined)) : run(transact(fs, () => cleanOrphans(format)))
+  if (isLeft(recovered)) return left({ errno: recovered.left, message: `${device.name}: ${recovered.left} while cleaning orphans` })
+  if (isLeft(recovered.right)) return left({ errno: 'EUCLEAN', message: `${device.name}: ${recovered.right.left}; run e2fsck` })
   return right({ posix: new Posix(fs), fs, device, ledger, cache })
+}
+
+/** The journal of a mount that writes through one. */
+const journalOf = (
+  format: ExtFormat, device: BlockDevice, options: MountOptions, ledger: Ledger, now: () => number,
+): Journal | null => {
+  const { journal = 'ordered', readOnly = false } = options
+  if (format.journalArea === null || readOnly || journal === 'none') return null
+  format.volume.deferFrees = true
+  return new Journal(new Log(device, format.journalArea, ledger, now), format.volume.cache, journal)
 }
 
 /** A fresh file system on a memory device, mounted. @throws Error if that fails: a bug */

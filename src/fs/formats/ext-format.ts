@@ -18,6 +18,8 @@ import { type Extent, HOLE, isReal, MAPPED } from '../extent-map.ts'
 import type { Dirent, Format, Run } from '../format.ts'
 import { Inode, S_IFDIR, S_IFMT } from '../inode.ts'
 import type { JournalArea } from '../journal/journal-area.ts'
+import { freeAttributes } from './attributes.ts'
+import { inodeIsGood, inodeSeed, sealInode } from './checksums.ts'
 import { addName, initDirectory, listNames, lookupName, removeName, setName } from './directory.ts'
 import { maxBlocks } from './ext2-map.ts'
 import { ExtentTree } from './ext4-map.ts'
@@ -25,7 +27,10 @@ import type { Volume } from './groups.ts'
 import {
   blankInode, decodeInode, diskMapFor, encodeFreed, encodeInode, ExtInode, extOf, FL_EXTENTS, INODE, MAP_BYTES, placeOf,
 } from './inode-table.ts'
-import { groupStart, INCOMPAT_EXTENTS, RO_HUGE_FILE, RO_LARGE_FILE, ROOT_INO, SB, STATE_VALID } from './superblock.ts'
+import {
+  INCOMPAT_EXTENTS, INCOMPAT_RECOVER, ROOT_INO, RO_HUGE_FILE,
+  RO_LARGE_FILE, SB, STATE_VALID, groupStart,
+} from './superblock.ts'
 
 /** A mounted ext2 or ext4. Made by `mountFormat`. */
 export class ExtFormat implements Format {
@@ -71,8 +76,9 @@ export class ExtFormat implements Format {
   get metadataBlocks(): number {
     return this.volume.metadataBlocks + (this.journalArea?.usedBlocks ?? 0)
   }
+  /** As the kernel counts it: without the blocks of the journal's map (ext4_calculate_overhead). */
   get overheadBlocks(): number {
-    return this.metadataBlocks
+    return this.volume.metadataBlocks + (this.journalArea?.blocks.length ?? 0)
   }
 
   // --- space -------------------------------------------------------------------------------------------------------
@@ -113,13 +119,19 @@ export class ExtFormat implements Format {
     const ext = extOf(inode)
     if (ext.disk !== null) {
       const disk = diskMapFor(this.volume, ext.flags)
-      const extents = yield* disk.load(this.volume, this.#root(ext))
+      const extents = yield* disk.load(this.volume, this.#root(ext), this.#seed(inode, ext))
       if (inode.mapLoaded) return
       for (const e of extents) inode.map.set(e.lblk, e.n, e.state, e.pblk)
       ext.disk = disk
       ext.storedSeq = inode.map.seq
     }
     inode.mapLoaded = true
+  }
+
+  /** What the checksums of the inode's blocks begin with; 0 where there are none. */
+  #seed(inode: Inode, ext: ExtInode): number {
+    const { geo } = this.volume
+    return geo.checksums ? inodeSeed(geo, inode.ino, ext.raw) : 0
   }
 
   /** The bytes of i_block. */
@@ -189,6 +201,7 @@ export class ExtFormat implements Format {
     if (!(yield* this.volume.inoInUse(ino))) return yield* raise('EUCLEAN', 'EUCLEAN.inode-free')
     const inode = yield* this.decode(ino)
     if (inode.mode === 0 || inode.nlink === 0) return yield* raise('EUCLEAN', 'EUCLEAN.inode-unused')
+    if (inode.size > this.maxBytes) return yield* raise('EUCLEAN', 'EUCLEAN.inode-size')
     if (inode.isSymlink && inode.symlink === null) yield* this.#readSymlink(inode)
     return inode
   }
@@ -198,7 +211,10 @@ export class ExtFormat implements Format {
     const { nr, at } = placeOf(this.volume, ino)
     const { data } = yield* this.volume.cache.get(nr)
     const inode = new Inode(ino, 0)
-    decodeInode(this.volume, inode, new ExtInode(Buffer.from(data.subarray(at, at + this.volume.geo.inodeSize))))
+    const { geo } = this.volume
+    const raw = Buffer.from(data.subarray(at, at + geo.inodeSize))
+    if (geo.checksums && !inodeIsGood(geo, ino, raw) && !isBlank(raw)) return yield* raise('EIO', 'EIO.inode-checksum')
+    decodeInode(this.volume, inode, new ExtInode(raw))
     return inode
   }
 
@@ -242,8 +258,13 @@ export class ExtFormat implements Format {
     if (!this.#orphans.has(inode.ino)) ext.raw.writeUInt32LE(0, INODE.dtime)
     encodeInode(this.volume, inode, ext, inode.mapLoaded)
     if (inode.isFile && inode.diskSize >= 2 ** 31) this.#needLargeFile()
-    this.volume.cache.store(nr, ext.raw, at)
+    this.#storeRaw(inode.ino, ext.raw, nr, at)
     inode.dirty = false
+  }
+
+  #storeRaw(ino: number, raw: Buffer, nr: BlockNr, at: number): void {
+    if (this.volume.geo.checksums) sealInode(this.volume.geo, ino, raw)
+    this.volume.cache.store(nr, raw, at)
   }
 
   #storeMap(inode: Inode, ext: ExtInode): void {
@@ -254,7 +275,7 @@ export class ExtFormat implements Format {
       this.#root(ext).fill(0).write(inode.symlink)
       return
     }
-    ext.disk!.store(this.volume, inode.map, this.#root(ext))
+    ext.disk!.store(this.volume, inode.map, this.#root(ext), this.#seed(inode, ext))
     ext.storedSeq = inode.map.seq
   }
 
@@ -293,11 +314,12 @@ export class ExtFormat implements Format {
 
   *freeInode(inode: Inode): Kernel<void, 'EIO'> {
     const { nr, at } = placeOf(this.volume, inode.ino)
+    const { raw } = extOf(inode)
+    yield* freeAttributes(this.volume, raw)
     yield* this.volume.freeIno(inode.ino, inode.isDirectory)
     yield* this.volume.cache.ensure(() => [nr])
-    const { raw } = extOf(inode)
     encodeFreed(raw, this.volume.seconds)
-    this.volume.cache.store(nr, raw, at)
+    this.#storeRaw(inode.ino, raw, nr, at)
     inode.dirty = false
     this.#orphans.delete(inode.ino)
   }
@@ -371,6 +393,8 @@ export class ExtFormat implements Format {
     const { volume } = this
     if (volume.cache.readOnly) return
     if (this.wasClean) volume.sb.writeUInt16LE(volume.sb.readUInt16LE(SB.state) | STATE_VALID, SB.state)
+    // The journal is empty: there is nothing to replay any more.
+    volume.sb.writeUInt32LE((volume.sb.readUInt32LE(SB.incompat) & ~INCOMPAT_RECOVER) >>> 0, SB.incompat)
     volume.touch()
     yield* volume.sync()
   }
@@ -381,6 +405,9 @@ const mustStore = (inode: Inode, ext: ExtInode): void => {
   ext.storedSeq = -1
   inode.dirty = true
 }
+
+/** Zeros: an inode that was never written has no checksum, and needs none. */
+const isBlank = (raw: Buffer): boolean => raw.every((byte) => byte === 0)
 
 /**
  * What the map reaches, cut to what i_blocks can count without huge_file (ext4_max_size), and to 2 GiB in revision 0.
