@@ -13,7 +13,7 @@
  *   core until `settle` says that its place on the disk holds it.
  *
  * A block that carries a checksum is given a `Sealer` with `markDirty` or `store`: it is called once, when the block
- * leaves core or at `seal`, not at each change. `verified` is for the reader of a checksum: false for what the device
+ * leaves core, not at each change. `verified` is for the reader of a checksum: false for what the device
  * returned, true once somebody looked or we wrote it ourselves (buffer_verified of the kernel).
  *
  * What a bio carries is a copy, so a block may change while its write is under way; it is dirty again then.
@@ -145,6 +145,15 @@ export class BufferCache {
     return buf
   }
 
+  /** A clean buffer whose bytes follow from elsewhere, `fill` makes them out of zeros: nothing is read. Plain. */
+  supply(nr: BlockNr, fill: (data: Buffer) => void): Buf {
+    const buf = this.#bufs.get(nr) ?? this.#add(nr, Buffer.alloc(this.blockSize), false)
+    if (buf.verified) return buf
+    fill(buf.data.fill(0))
+    buf.verified = true
+    return buf
+  }
+
   /**
    * `buf.data` was changed.
    * @param seal writes the block's checksum; a later call without one keeps it
@@ -176,11 +185,6 @@ export class BufferCache {
     buf.dirty = false
     this.#dirty.delete(buf)
     this.#bufs.delete(nr)
-  }
-
-  /** Every dirty block carries its checksum from now on, until it is changed again. Plain. */
-  seal(): void {
-    for (const buf of this.#dirty) sealed(buf)
   }
 
   /** Write every dirty block. Raises EIO after having tried them all; what failed stays dirty. */

@@ -16,7 +16,7 @@ import { groupBlocks, groupStart, hasSuper } from './superblock.ts'
 
 /** Blocks by owner. */
 export interface Accounting {
-  /** Superblocks, descriptors, bitmaps, tables. */
+  /** Superblocks, descriptors, bitmaps, tables, the journal. */
   readonly metadata: number
   /** Blocks of files: data, maps, extended attributes. */
   readonly files: number
@@ -58,11 +58,14 @@ export function* accountBlocks(format: ExtFormat): Kernel<Accounting, 'EIO'> {
   const owners = new Owners(format.totalBlocks)
   takeMetadata(format, owners)
   const { geo } = format.volume
+  const journal = format.journalArea?.ino ?? 0
   let files = 0
   const attributes = new Set<BlockNr>()
   for (let ino = 1; ino <= geo.totalInodes; ino++) {
     if (!(yield* format.volume.inoInUse(ino))) continue
-    files += yield* takeInode(format, owners, attributes, ino)
+    const blocks = yield* takeInode(format, owners, attributes, ino)
+    if (ino !== journal) files += blocks
+    else if (blocks !== format.journalArea!.usedBlocks) owners.say(`the journal has ${blocks} blocks, not ${format.journalArea!.usedBlocks}`)
   }
   yield* compareBitmaps(format, owners)
   const metadata = format.metadataBlocks
@@ -99,9 +102,9 @@ function* takeInode(format: ExtFormat, owners: Owners, attributes: Set<BlockNr>,
 }
 
 function* compareBitmaps(format: ExtFormat, owners: Owners): Kernel<void, 'EIO'> {
-  const { geo, cache } = format.volume
+  const { geo } = format.volume
   for (let g = 0; g < geo.groupCount; g++) {
-    const { data } = yield* cache.get(format.volume.blockBitmap(g))
+    const { data } = yield* format.volume.blockBits(g)
     const start = groupStart(geo, g)
     for (let i = 0; i < groupBlocks(geo, g); i++) {
       const owner = owners.of[start + i]!

@@ -5,13 +5,18 @@
  * sees to times and link counts, and checked that a name is new. A hashed directory (dir_index) is changed as a linear
  * one, which every block of it also is, and loses INDEX_FL, as the ext2 driver does.
  *
- * Source: fs/ext2/dir.c.
+ * With checksums each block ends in a tail that looks like a free record, and blocks of the hash tree carry theirs
+ * elsewhere; when a hashed directory becomes linear, those get a tail too. A block is looked at when it is read.
+ *
+ * Source: fs/ext2/dir.c; fs/ext4/namei.c for the tails.
  */
 import { attempt, type Kernel, raise } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
+import type { Buf } from '../buffer-cache.ts'
 import { type Extent, HOLE, isReal, MAPPED } from '../extent-map.ts'
 import type { Dirent } from '../format.ts'
 import { type Inode, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../inode.ts'
+import { DIR_TAIL, dirIsGood, dirSealer, hasDirTail, hashNodeIsGood, inodeSeed, putDirTail } from './checksums.ts'
 import {
   DirIndex, insertRecord, largestGap, NAME_MAX, nameOf, putRecord, recordSize, removeRecord, type Slot, slots,
 } from './dirents.ts'
@@ -47,15 +52,52 @@ const placeOfBlock = (dir: Inode, i: number): BlockNr => {
   return isReal(e.state) ? e.pblk : 0
 }
 
-/** Call `each` for every block with its records. */
+/** Block `i` of the directory, or null for a hole. Raises EIO, also for a wrong checksum. */
+function* blockAt(f: ExtFormat, dir: Inode, i: number): Kernel<Buf | null, 'EIO'> {
+  const nr = placeOfBlock(dir, i)
+  if (nr === 0) return null
+  const buf = yield* f.volume.cache.get(nr)
+  if (!buf.verified && f.volume.geo.checksums && !isGood(f, dir, buf.data)) return yield* raise('EIO', 'EIO.directory-checksum')
+  buf.verified = true
+  return buf
+}
+
+/** Block `i`, which has been there before. */
+function* blockThere(f: ExtFormat, dir: Inode, i: number): Kernel<Buf, 'EIO'> {
+  return (yield* blockAt(f, dir, i)) ?? (yield* raise('EIO', 'EIO.directory-hole'))
+}
+
+const isGood = (f: ExtFormat, dir: Inode, data: Buffer): boolean => {
+  const seed = inodeSeed(f.volume.geo, dir.ino, extOf(dir).raw)
+  if (hasDirTail(data)) return dirIsGood(seed, data)
+  return (extOf(dir).flags & FL_INDEX) !== 0 && hashNodeIsGood(seed, data)
+}
+
+/** The part of a block that holds records. */
+const recordsIn = (f: ExtFormat, data: Buffer): Buffer =>
+  f.volume.geo.checksums && hasDirTail(data) ? data.subarray(0, data.length - DIR_TAIL) : data
+
+/** Bytes of records in a new block. */
+const roomIn = (f: ExtFormat): number => f.blockSize - (f.volume.geo.checksums ? DIR_TAIL : 0)
+
+/** A block was changed. */
+const changed = (f: ExtFormat, dir: Inode, buf: Buf): void => {
+  const { geo, cache } = f.volume
+  cache.markDirty(buf, geo.checksums ? dirSealer(inodeSeed(geo, dir.ino, extOf(dir).raw)) : null)
+}
+
+/** Call `each` for every block, the part with its records, and these. Holes are passed over as a whole. */
 function* walk(
   f: ExtFormat, dir: Inode, each: (i: number, data: Buffer, records: Slot[]) => void,
 ): Kernel<void, 'EIO'> {
   yield* f.loadMap(dir)
-  for (let i = 0; i < blocksIn(f, dir); i++) {
-    const nr = placeOfBlock(dir, i)
-    if (nr === 0) continue
-    const { data } = yield* f.volume.cache.get(nr)
+  const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+  for (let i = 0, n = blocksIn(f, dir); i < n; i++) {
+    if (!isReal(dir.map.lookup(i, n - i, e).state)) {
+      i += e.n - 1
+      continue
+    }
+    const data = recordsIn(f, (yield* blockThere(f, dir, i)).data)
     const records = slots(data)
     if (records === null) return yield* raise('EIO', 'EIO.dirent')
     each(i, data, records)
@@ -87,7 +129,7 @@ export function* listNames(f: ExtFormat, dir: Inode): Kernel<readonly Dirent[], 
 export function* lookupName(f: ExtFormat, dir: Inode, name: string): Kernel<number, 'EIO'> {
   const pos = (yield* indexOf(f, dir)).find(name)
   if (pos === undefined) return 0
-  const { data } = yield* f.volume.cache.get(placeOfBlock(dir, Math.floor(pos / f.blockSize)))
+  const { data } = yield* blockThere(f, dir, Math.floor(pos / f.blockSize))
   return data.readUInt32LE(pos % f.blockSize)
 }
 
@@ -99,39 +141,41 @@ export function* addName(
   if (bytes.length === 0 || bytes.length > NAME_MAX) throw new RangeError(`name of ${bytes.length} bytes`)
   const index = yield* indexOf(f, dir)
   if (index.find(name) !== undefined) throw new Error(`inode ${dir.ino} has an entry '${name}' already`)
+  yield* unhash(f, dir)
   let i = index.blockFor(recordSize(bytes.length))
   if (i < 0) {
     i = yield* addBlock(f, dir)
-    index.setGap(i, f.blockSize)
+    index.setGap(i, roomIn(f))
   }
-  yield* unhash(f, dir)
-  const buf = yield* f.volume.cache.get(placeOfBlock(dir, i))
-  const at = insertRecord(buf.data, ino, bytes, recordType(f, mode))
-  if (at < 0) throw new Error(`directory ${dir.ino}: block ${i} has no room for ${bytes.length} bytes`)
-  f.volume.cache.markDirty(buf)
+  const buf = yield* blockThere(f, dir, i)
+  const records = recordsIn(f, buf.data)
+  const at = insertRecord(records, ino, bytes, recordType(f, mode))
+  if (at < 0) return yield* f.volume.contradiction(`directory ${dir.ino}: block ${i} has no room for ${bytes.length} bytes`)
+  changed(f, dir, buf)
   index.put(name, i * f.blockSize + at)
-  index.setGap(i, largestGap(buf.data))
+  index.setGap(i, largestGap(records))
 }
 
 /** Point an existing entry at another inode. */
 export function* setName(f: ExtFormat, dir: Inode, name: string, ino: number, mode: number): Kernel<void, 'EIO'> {
   const pos = yield* positionOf(f, dir, name)
-  const buf = yield* f.volume.cache.get(placeOfBlock(dir, Math.floor(pos / f.blockSize)))
+  const buf = yield* blockThere(f, dir, Math.floor(pos / f.blockSize))
   buf.data.writeUInt32LE(ino, pos % f.blockSize)
   buf.data[(pos % f.blockSize) + 7] = recordType(f, mode)
-  f.volume.cache.markDirty(buf)
+  changed(f, dir, buf)
 }
 
 /** Remove an entry. */
 export function* removeName(f: ExtFormat, dir: Inode, name: string): Kernel<void, 'EIO'> {
   const pos = yield* positionOf(f, dir, name)
   const i = Math.floor(pos / f.blockSize)
-  const buf = yield* f.volume.cache.get(placeOfBlock(dir, i))
-  removeRecord(buf.data, pos % f.blockSize)
-  f.volume.cache.markDirty(buf)
+  const buf = yield* blockThere(f, dir, i)
+  const records = recordsIn(f, buf.data)
+  if (!removeRecord(records, pos % f.blockSize)) yield* f.volume.contradiction(`directory ${dir.ino}: no record at ${pos}`)
+  changed(f, dir, buf)
   const index = extOf(dir).index!
   index.delete(name)
-  index.setGap(i, largestGap(buf.data))
+  index.setGap(i, largestGap(records))
 }
 
 /** Position of an entry that exists, in a directory that is linear from now on. */
@@ -145,12 +189,11 @@ function* positionOf(f: ExtFormat, dir: Inode, name: string): Kernel<number, 'EI
 /** Write `.` and `..` into the first block of a new directory. */
 export function* initDirectory(f: ExtFormat, dir: Inode, parentIno: number): Kernel<void, 'ENOSPC' | 'EIO'> {
   dir.mapLoaded = true
-  const nr = placeOfBlock(dir, yield* addBlock(f, dir))
-  const buf = yield* f.volume.cache.get(nr)
+  const buf = yield* blockThere(f, dir, yield* addBlock(f, dir))
   const type = recordType(f, S_IFDIR)
   putRecord(buf.data, 0, recordSize(1), dir.ino, Buffer.from('.'), type)
-  putRecord(buf.data, recordSize(1), f.blockSize - recordSize(1), parentIno, Buffer.from('..'), type)
-  f.volume.cache.markDirty(buf)
+  putRecord(buf.data, recordSize(1), roomIn(f) - recordSize(1), parentIno, Buffer.from('..'), type)
+  changed(f, dir, buf)
   extOf(dir).index = null
 }
 
@@ -166,7 +209,9 @@ function* addBlock(f: ExtFormat, dir: Inode): Kernel<number, 'ENOSPC' | 'EIO'> {
     return yield* raise(run.left)
   }
   const buf = cache.fresh(run.right.start)
-  buf.data.writeUInt16LE(f.blockSize, 4)
+  buf.data.writeUInt16LE(roomIn(f), 4)
+  if (f.volume.geo.checksums) putDirTail(buf.data)
+  changed(f, dir, buf)
   dir.map.set(i, 1, MAPPED, run.right.start)
   dir.size = (i + 1) * f.blockSize
   dir.diskSize = dir.size
@@ -174,10 +219,24 @@ function* addBlock(f: ExtFormat, dir: Inode): Kernel<number, 'ENOSPC' | 'EIO'> {
   return i
 }
 
-/** A hashed directory that is changed is a linear one from now on. */
+/** A hashed directory that is changed is a linear one from now on. Its index in core exists. */
 function* unhash(f: ExtFormat, dir: Inode): Kernel<void, 'EIO'> {
   const ext = extOf(dir)
   if ((ext.flags & FL_INDEX) === 0) return
+  for (let i = 0, n = blocksIn(f, dir); i < n && f.volume.geo.checksums; i++) yield* unhashBlock(f, dir, i)
   ext.flags &= ~FL_INDEX
   yield* f.writeInode(dir)
+}
+
+/** A block of the hash tree gets a tail: its last record, which held the tree, becomes so much shorter. */
+function* unhashBlock(f: ExtFormat, dir: Inode, i: number): Kernel<void, 'EIO'> {
+  const buf = yield* blockAt(f, dir, i)
+  if (buf === null || hasDirTail(buf.data)) return
+  const { data } = buf
+  const last = slots(data)?.at(-1)
+  if (last === undefined || last.recLen < recordSize(last.nameLen) + DIR_TAIL) return yield* raise('EIO', 'EIO.hash-node')
+  data.writeUInt16LE(last.recLen - DIR_TAIL, last.at + 4)
+  putDirTail(data)
+  changed(f, dir, buf)
+  extOf(dir).index?.setGap(i, largestGap(recordsIn(f, data)))
 }

@@ -57,8 +57,17 @@ const gapAt = (data: Buffer, at: number): number =>
 /** The largest record that a block, already found sane, has room for. */
 export const largestGap = (data: Buffer): number => {
   let most = 0
-  for (let at = 0; at < data.length; at += data.readUInt16LE(at + 4)) most = Math.max(most, gapAt(data, at))
+  for (let at = 0; at < data.length; at = next(data, at)) most = Math.max(most, gapAt(data, at))
   return most
+}
+
+/**
+ * Where the record behind the one at `at` begins. A block that was sane may have become something else if a damaged file
+ * system uses it twice: then this is the end, for the sake of those who walk.
+ */
+const next = (data: Buffer, at: number): number => {
+  const recLen = data.readUInt16LE(at + 4)
+  return recLen < HEAD || at + recLen + HEAD > data.length ? data.length : at + recLen
 }
 
 /** Write one record. */
@@ -76,9 +85,9 @@ export const putRecord = (
 /** Put a record into the first gap that is large enough. @returns where; -1 if there is none */
 export const insertRecord = (data: Buffer, ino: number, name: Buffer, type: number): number => {
   const need = recordSize(name.length)
-  for (let at = 0; at < data.length; at += data.readUInt16LE(at + 4)) {
+  for (let at = 0; at < data.length; at = next(data, at)) {
     const gap = gapAt(data, at)
-    if (gap < need) continue
+    if (gap < need || at + data.readUInt16LE(at + 4) > data.length) continue
     const recLen = data.readUInt16LE(at + 4)
     data.writeUInt16LE(recLen - gap, at + 4)
     const free = at + recLen - gap
@@ -88,13 +97,19 @@ export const insertRecord = (data: Buffer, ino: number, name: Buffer, type: numb
   return -1
 }
 
-/** Remove the record at `target`; its space goes to the record before it. */
-export const removeRecord = (data: Buffer, target: number): void => {
+/**
+ * Remove the record at `target`; its space goes to the record before it.
+ * @returns false, with nothing changed, if no record begins there: the block is used twice
+ */
+export const removeRecord = (data: Buffer, target: number): boolean => {
   let before = -1
-  for (let at = 0; at < target; at += data.readUInt16LE(at + 4)) before = at
+  let at = 0
+  for (; at < target; at = next(data, at)) before = at
+  const joined = (before < 0 ? 0 : data.readUInt16LE(before + 4)) + data.readUInt16LE(target + 4)
+  if (at !== target || joined > data.length) return false
   data.writeUInt32LE(0, target)
-  if (before < 0) return
-  data.writeUInt16LE(data.readUInt16LE(before + 4) + data.readUInt16LE(target + 4), before + 4)
+  if (before >= 0) data.writeUInt16LE(joined, before + 4)
+  return true
 }
 
 /** The names of one directory in core, and which of its blocks have room. Positions are bytes of the directory file. */

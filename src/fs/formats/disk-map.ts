@@ -21,8 +21,12 @@ export interface DiskMap extends Checkpointable {
   readonly owned: number
   /** Their numbers. */
   blocks(): BlockNr[]
-  /** Read all extents, starting from the 60 bytes of i_block. Raises EIO if what is read is no map. */
-  load(v: Volume, root: Buffer): Kernel<Extent[], 'EIO'>
+  /**
+   * Read all extents, starting from the 60 bytes of i_block. Raises EIO if what is read is no map, or has more blocks than
+   * the device.
+   * @param seed of the checksums of the map's blocks, where there are any (inodeSeed)
+   */
+  load(v: Volume, root: Buffer, seed: number): Kernel<Extent[], 'EIO'>
   /**
    * Bound of the blocks to place until `delayed` blocks in `extents` delayed extents, all below block `end`, are real.
    * O(1).
@@ -37,5 +41,5 @@ export interface DiskMap extends Checkpointable {
   /** Make it so. Raises EIO if a block is needed and none is free. */
   fit(v: Volume, map: ExtentMap): Kernel<void, 'EIO'>
   /** Write the map into its blocks, all resident, and into the 60 bytes of i_block. */
-  store(v: Volume, map: ExtentMap, root: Buffer): void
+  store(v: Volume, map: ExtentMap, root: Buffer, seed: number): void
 }

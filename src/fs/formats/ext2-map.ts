@@ -43,6 +43,8 @@ export class BlockMap implements DiskMap {
   readonly #p: number
   /** By key: first file block * 4 + level. */
   readonly #blocks = new Map<number, BlockNr>()
+  /** Pointers read by `load`. */
+  #pointersRead = 0
   /** First file block behind all that the blocks owned cover, or at least that was grown for. */
   #grownTo = 0
 
@@ -73,6 +75,7 @@ export class BlockMap implements DiskMap {
     const out: Extent[] = []
     const seen = new Set<BlockNr>()
     this.#blocks.clear()
+    this.#pointersRead = 0
     for (let i = 0; i < DIRECT; i++) yield* this.#leaf(v, out, i, root.readUInt32LE(i * 4))
     for (let level = 1; level <= LEVELS; level++) {
       yield* this.#descend(v, out, seen, level, rootFirst(this.#p, level), root.readUInt32LE((DIRECT + level - 1) * 4))
@@ -85,6 +88,7 @@ export class BlockMap implements DiskMap {
   *#leaf(v: Volume, out: Extent[], lblk: number, pblk: BlockNr): Kernel<void, 'EIO'> {
     if (pblk === 0) return
     if (!v.isData(pblk)) return yield* raise('EIO', 'EIO.map-pointer-outside')
+    if (++this.#pointersRead > v.geo.totalBlocks) return yield* raise('EIO', 'EIO.map-larger-than-device')
     const last = out.at(-1)
     if (last !== undefined && last.lblk + last.n === lblk && last.pblk + last.n === pblk) last.n++
     else out.push({ lblk, n: 1, state: MAPPED, pblk })

@@ -16,6 +16,7 @@ import type { Restore } from '../../kernel/checkpoint.ts'
 import { attempt, type Kernel, raise } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
 import { type Extent, type ExtentMap, isReal, MAPPED, UNWRITTEN } from '../extent-map.ts'
+import { extentsAreGood, extentSealer } from './checksums.ts'
 import type { DiskMap } from './disk-map.ts'
 import type { Volume } from './groups.ts'
 
@@ -58,6 +59,23 @@ const entriesOf = (map: ExtentMap): number => {
 const entriesBound = (map: ExtentMap, extents: number, blocks: number): number =>
   map.extents.length - map.delayedExtents + extents + Math.floor((map.realBlocks + blocks) / UNWRITTEN_MAX)
 
+/** What reading a tree takes along. */
+interface Reading {
+  readonly v: Volume
+  readonly seed: number
+  readonly out: Extent[]
+  /** Blocks of the tree: none may come twice. */
+  readonly seen: Set<BlockNr>
+}
+
+/** A copy of tree block `nr`. Raises EIO if its checksum is wrong. */
+function* nodeAt({ v, seed }: Reading, nr: BlockNr): Kernel<Buffer, 'EIO'> {
+  const buf = yield* v.cache.get(nr)
+  if (v.geo.checksums && !buf.verified && !extentsAreGood(seed, buf.data)) return yield* raise('EIO', 'EIO.extent-checksum')
+  buf.verified = true
+  return Buffer.from(buf.data)
+}
+
 /** The tree blocks of one inode. */
 export class ExtentTree implements DiskMap {
   readonly kind = 'extents'
@@ -98,18 +116,18 @@ export class ExtentTree implements DiskMap {
 
   // --- reading -----------------------------------------------------------------------------------------------------
 
-  *load(v: Volume, root: Buffer): Kernel<Extent[], 'EIO'> {
+  *load(v: Volume, root: Buffer, seed: number): Kernel<Extent[], 'EIO'> {
     const out: Extent[] = []
     const depth = root.readUInt16LE(6)
     if (depth > MAX_DEPTH) return yield* raise('EIO', 'EIO.extent-depth')
     this.#levels = Array.from({ length: depth }, () => [])
-    yield* this.#node(v, out, new Set(), root, depth, ROOT_ENTRIES, 0)
+    yield* this.#node({ v, seed, out, seen: new Set() }, root, depth, ROOT_ENTRIES, 0)
+    if (out.reduce((blocks, e) => blocks + e.n, 0) > v.geo.totalBlocks) return yield* raise('EIO', 'EIO.extents-larger-than-device')
     return out
   }
 
-  *#node(
-    v: Volume, out: Extent[], seen: Set<BlockNr>, node: Buffer, depth: number, capacity: number, from: number,
-  ): Kernel<void, 'EIO'> {
+  *#node(reading: Reading, node: Buffer, depth: number, capacity: number, from: number): Kernel<void, 'EIO'> {
+    const { v, out, seen } = reading
     const entries = node.readUInt16LE(2)
     const sane = node.readUInt16LE(0) === TREE_MAGIC && node.readUInt16LE(6) === depth &&
       entries <= node.readUInt16LE(4) && node.readUInt16LE(4) <= capacity
@@ -126,8 +144,7 @@ export class ExtentTree implements DiskMap {
         if (seen.has(nr)) return yield* raise('EIO', 'EIO.extent-block-twice')
         seen.add(nr)
         this.#levels[depth - 1]!.push(nr)
-        const child = Buffer.from((yield* v.cache.get(nr)).data)
-        yield* this.#node(v, out, seen, child, depth - 1, this.#capacity, lblk)
+        yield* this.#node(reading, yield* nodeAt(reading, nr), depth - 1, this.#capacity, lblk)
         const last = out.at(-1)
         least = last === undefined ? lblk : last.lblk + last.n
       }
@@ -201,10 +218,12 @@ export class ExtentTree implements DiskMap {
 
   // --- writing -----------------------------------------------------------------------------------------------------
 
-  store(v: Volume, map: ExtentMap, root: Buffer): void {
+  store(v: Volume, map: ExtentMap, root: Buffer, seed: number): void {
     const entries = encode(map)
     let level = { keys: entries, count: entries.length / ENTRY }
-    const block = Buffer.alloc(v.geo.blockSize)
+    // Behind the last entry is the place of the checksum, which is written when the block leaves core.
+    const block = Buffer.alloc(v.geo.checksums ? ENTRY * (1 + this.#capacity) : v.geo.blockSize)
+    const seal = v.geo.checksums ? extentSealer(seed) : null
     for (const [depth, nrs] of this.#levels.entries()) {
       const above = Buffer.alloc(nrs.length * ENTRY)
       let at = 0
@@ -213,7 +232,7 @@ export class ExtentTree implements DiskMap {
         block.fill(0)
         writeHeader(block, n, this.#capacity, depth)
         level.keys.copy(block, ENTRY, at * ENTRY, (at + n) * ENTRY)
-        v.cache.store(nr, block)
+        v.cache.store(nr, block, 0, seal)
         above.writeUInt32LE(level.keys.readUInt32LE(at * ENTRY), i * ENTRY)
         above.writeUInt32LE(nr, i * ENTRY + 4)
         at += n

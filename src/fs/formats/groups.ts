@@ -18,15 +18,24 @@ import type { Restore } from '../../kernel/checkpoint.ts'
 import { attempt, type Kernel, raise } from '../../kernel/kernel.ts'
 import { PageVec } from '../../kernel/page-vec.ts'
 import type { BlockNr } from '../../kernel/units.ts'
-import type { BufferCache } from '../buffer-cache.ts'
+import type { Buf, BufferCache } from '../buffer-cache.ts'
 import type { Run } from '../format.ts'
 import { countClear, fillBits, findRun, isSet, nextClear, nextSet } from './bitmap.ts'
-import { DESC_SIZE, type Geometry, groupBlocks, groupStart, overhead, SB, SB_POS } from './superblock.ts'
+import { type Bitmap, BLOCK_UNINIT, Descriptors, type GroupCount, INODE_UNINIT, TABLE_ZEROED } from './descriptors.ts'
+import { type Geometry, groupBlocks, groupStart, hasSuper, overhead, SB, SB_POS, superblockSum } from './superblock.ts'
 
 /** What stands at the start of each block that `free` poisoned; the number of the block follows, then 0xAA. */
 export const POISON_TAG = 'freed block '
 
-const DESC = { blockBitmap: 0, inodeBitmap: 4, table: 8, freeBlocks: 12, freeInodes: 14, usedDirs: 16 } as const
+/** What a Volume may be told. */
+export interface VolumeOptions {
+  /** The clock, in microseconds since the epoch. */
+  readonly now: () => number
+  /** Blocks that are freed are overwritten on the device. */
+  readonly poison?: boolean | undefined
+  /** What a contradiction is: a bug of ours, which throws (panic, the default), or EIO: for an image that nobody trusts. */
+  readonly errors?: 'panic' | 'raise' | undefined
+}
 
 /** One mounted set of block groups. */
 export class Volume {
@@ -35,7 +44,7 @@ export class Volume {
   /** The superblock as it will be written, 1024 bytes. */
   readonly sb: Buffer
   /** All group descriptors as they will be written. */
-  readonly descs: Buffer
+  readonly descs: Descriptors
   /** Blocks that are freed are overwritten on the device. */
   readonly poison: boolean
   /** The clock, in microseconds since the epoch. */
@@ -46,6 +55,7 @@ export class Volume {
   freeInodes = 0
   /** Upper bound of the longest free run of each group, in blocks. */
   readonly #longest: Int32Array
+  readonly #panics: boolean
   #dirty = false
   /** Does a freed block wait for a commit? */
   deferFrees = false
@@ -56,24 +66,25 @@ export class Volume {
   /** All of them as bits, by group. */
   readonly #waiting = new Map<number, Buffer>()
 
-  constructor(cache: BufferCache, geo: Geometry, sb: Buffer, descs: Buffer, now: () => number, poison = false) {
+  constructor(cache: BufferCache, geo: Geometry, sb: Buffer, descs: Descriptors, options: VolumeOptions) {
     this.cache = cache
     this.geo = geo
     this.sb = sb
     this.descs = descs
-    this.now = now
-    this.poison = poison
+    this.now = options.now
+    this.poison = options.poison ?? false
+    this.#panics = options.errors !== 'raise'
     this.metadataBlocks = overhead(geo)
     this.#longest = new Int32Array(geo.groupCount).fill(geo.blocksPerGroup)
     for (let g = 0; g < geo.groupCount; g++) {
-      this.freeBlocks += this.#count(g, 'freeBlocks')
-      this.freeInodes += this.#count(g, 'freeInodes')
+      this.freeBlocks += this.descs.count(g, 'freeBlocks')
+      this.freeInodes += this.descs.count(g, 'freeInodes')
     }
   }
 
   checkpoint(): Restore {
     const { freeBlocks, freeInodes } = this
-    const [sb, descs, longest, dirty] = [Buffer.from(this.sb), Buffer.from(this.descs), this.#longest.slice(), this.#dirty]
+    const [sb, descs, longest, dirty] = [Buffer.from(this.sb), this.descs.checkpoint(), this.#longest.slice(), this.#dirty]
     const cache = this.cache.checkpoint()
     const { freedBlocks } = this
     const freed = this.#freed.slice()
@@ -84,7 +95,7 @@ export class Volume {
       this.#waiting.clear()
       for (const [g, bits] of waiting) this.#waiting.set(g, Buffer.from(bits))
       sb.copy(this.sb)
-      descs.copy(this.descs)
+      descs()
       this.#longest.set(longest)
       this.#dirty = dirty
       this.freeBlocks = freeBlocks
@@ -99,15 +110,15 @@ export class Volume {
   }
   /** First block of the inode table of group `g`. */
   tableStart(g: number): BlockNr {
-    return this.descs.readUInt32LE(g * DESC_SIZE + DESC.table)
+    return this.descs.table(g)
   }
   /** The block that holds the block bitmap of group `g`. */
   blockBitmap(g: number): BlockNr {
-    return this.descs.readUInt32LE(g * DESC_SIZE + DESC.blockBitmap)
+    return this.descs.blockBitmap(g)
   }
   /** The block that holds the inode bitmap of group `g`. */
   inodeBitmap(g: number): BlockNr {
-    return this.descs.readUInt32LE(g * DESC_SIZE + DESC.inodeBitmap)
+    return this.descs.inodeBitmap(g)
   }
   /** Could `nr` be a block of a file: inside the file system and behind the boot block? */
   isData(nr: BlockNr): boolean {
@@ -118,14 +129,81 @@ export class Volume {
     return Math.floor((nr - this.geo.firstDataBlock) / this.geo.blocksPerGroup)
   }
 
-  #count(g: number, field: 'freeBlocks' | 'freeInodes' | 'usedDirs'): number {
-    return this.descs.readUInt16LE(g * DESC_SIZE + DESC[field])
-  }
-  #add(g: number, field: 'freeBlocks' | 'freeInodes' | 'usedDirs', n: number): void {
-    this.descs.writeUInt16LE(this.#count(g, field) + n, g * DESC_SIZE + DESC[field])
+  #add(g: number, field: GroupCount, n: number): void {
+    this.descs.add(g, field, n)
     if (field === 'freeBlocks') this.freeBlocks += n
     if (field === 'freeInodes') this.freeInodes += n
     this.#dirty = true
+  }
+
+  /** What is on the disk does not fit together. @throws Error under `errors: 'panic'` */
+  *contradiction(what: string): Kernel<never, 'EIO'> {
+    if (this.#panics) throw new Error(what)
+    return yield* raise('EIO', 'EIO.contradiction')
+  }
+
+  // --- bitmaps -----------------------------------------------------------------------------------------------------
+
+  /** The block bitmap of group `g`: read, or computed if it was never written. Raises EIO, also for a wrong checksum. */
+  blockBits(g: number): Kernel<Buf, 'EIO'> {
+    return this.#bits(g, 'blocks', this.blockBitmap(g), BLOCK_UNINIT)
+  }
+  /** The same of the inode bitmap. */
+  inodeBits(g: number): Kernel<Buf, 'EIO'> {
+    return this.#bits(g, 'inodes', this.inodeBitmap(g), INODE_UNINIT)
+  }
+
+  *#bits(g: number, which: Bitmap, nr: BlockNr, neverWritten: number): Kernel<Buf, 'EIO'> {
+    const known = this.cache.peek(nr)
+    if (known?.verified === true) return known
+    if (this.descs.has(g, neverWritten)) return this.#compute(g, which, nr)
+    const buf = yield* this.cache.get(nr)
+    if (!buf.verified && !this.descs.bitmapIsGood(g, which, buf.data)) return yield* raise('EIO', 'EIO.bitmap-checksum')
+    buf.verified = true
+    return buf
+  }
+
+  /** A bitmap that was never written: only the group's own metadata, and the bits behind its end (ext4_init_block_bitmap). */
+  #compute(g: number, which: Bitmap, nr: BlockNr): Buf {
+    const { geo } = this
+    return this.cache.supply(nr, (data) => {
+      const end = which === 'blocks' ? groupBlocks(geo, g) : geo.inodesPerGroup
+      fillBits(data, end, 8 * geo.blockSize - end, 1)
+      if (which === 'inodes') return
+      if (hasSuper(geo, g)) fillBits(data, 0, Math.min(end, 1 + geo.descBlocks + geo.reservedDescBlocks), 1)
+      const own: [BlockNr, number][] = [[this.blockBitmap(g), 1], [this.inodeBitmap(g), 1], [this.tableStart(g), geo.tableBlocks]]
+      for (const [start, n] of own) {
+        const bit = start - groupStart(geo, g)
+        if (bit >= 0 && bit < end) fillBits(data, bit, Math.min(n, end - bit), 1)
+      }
+    })
+  }
+
+  #fill(g: number, buf: Buf, which: Bitmap, start: number, n: number, value: 0 | 1): void {
+    fillBits(buf.data, start, n, value)
+    this.cache.markDirty(buf)
+    this.descs.bitmapChanged(g, which)
+  }
+
+  /**
+   * Inode `bit` of group `g` is about to be used: the group's bitmaps are written from now on, and so is the table up to
+   * that inode, with zeros if nobody did that yet (__ext4_new_inode).
+   */
+  #firstUse(g: number, bit: number): void {
+    const { geo, descs } = this
+    if (geo.groupSum === 'none') return
+    if (descs.has(g, BLOCK_UNINIT)) {
+      this.cache.markDirty(this.#compute(g, 'blocks', this.blockBitmap(g)))
+      descs.bitmapChanged(g, 'blocks')
+    }
+    const used = descs.has(g, INODE_UNINIT) ? 0 : geo.inodesPerGroup - descs.unusedInodes(g)
+    if (bit >= used) {
+      const perBlock = geo.blockSize / geo.inodeSize
+      const zeroed = descs.has(g, TABLE_ZEROED)
+      for (let i = Math.ceil(used / perBlock); i * perBlock <= bit && !zeroed; i++) this.cache.fresh(this.tableStart(g) + i)
+      descs.setUnusedInodes(g, geo.inodesPerGroup - bit - 1)
+    }
+    descs.clear(g, BLOCK_UNINIT | INODE_UNINIT)
   }
 
   // --- blocks ------------------------------------------------------------------------------------------------------
@@ -139,13 +217,13 @@ export class Volume {
     const from = near - groupStart(this.geo, first)
     for (let i = 0; i <= groupCount && this.freeBlocks > 0; i++) {
       const g = (first + i) % groupCount
-      if (this.#count(g, 'freeBlocks') === 0 || (this.#longest[g]! < want && i > 0)) continue
+      if (this.descs.count(g, 'freeBlocks') === 0 || (this.#longest[g]! < want && i > 0)) continue
       const run = i === 0 ? yield* this.#takeAtGoal(g, from, want) : yield* this.#take(g, 0, want, want)
       if (run !== null) return run
     }
     for (let i = 0; i < groupCount; i++) {
       const g = (first + i) % groupCount
-      if (this.#count(g, 'freeBlocks') === 0) continue
+      if (this.descs.count(g, 'freeBlocks') === 0) continue
       const run = yield* this.#take(g, 0, want, 1)
       if (run !== null) return run
     }
@@ -154,7 +232,7 @@ export class Volume {
 
   /** The run at bit `from` of group `g` if that bit is clear, however short; else a run of `want` behind it. */
   *#takeAtGoal(g: number, from: number, want: number): Kernel<Run | null, 'EIO'> {
-    const buf = yield* this.cache.get(this.blockBitmap(g))
+    const buf = yield* this.blockBits(g)
     const n = nextSet(this.#taken(g, buf.data), from, Math.min(groupBlocks(this.geo, g), from + want)) - from
     return yield* this.#take(g, from, n > 0 ? n : want, n > 0 ? n : want)
   }
@@ -164,12 +242,13 @@ export class Volume {
    * `least`.
    */
   *#take(g: number, from: number, want: number, least: number): Kernel<Run | null, 'EIO'> {
-    const buf = yield* this.cache.get(this.blockBitmap(g))
+    const buf = yield* this.blockBits(g)
     const run = findRun(this.#taken(g, buf.data), from, groupBlocks(this.geo, g), want)
     if (from === 0 && (run === null || run.n < want)) this.#longest[g] = run?.n ?? 0
     if (run === null || run.n < least) return null
-    fillBits(buf.data, run.start, run.n, 1)
-    this.cache.markDirty(buf)
+    if (run.n > this.descs.count(g, 'freeBlocks')) yield* this.contradiction(`group ${g}: more blocks are free than it counts`)
+    this.#fill(g, buf, 'blocks', run.start, run.n, 1)
+    this.descs.clear(g, BLOCK_UNINIT)
     this.#add(g, 'freeBlocks', -run.n)
     return { start: groupStart(this.geo, g) + run.start, n: run.n }
   }
@@ -181,12 +260,13 @@ export class Volume {
       const g = this.groupOf(nr)
       const count = Math.min(start + n, groupStart(this.geo, g) + groupBlocks(this.geo, g)) - nr
       if (!this.isData(nr) || count <= 0) throw new Error(`free of block ${nr}, which lies outside the file system`)
-      const buf = yield* this.cache.get(this.blockBitmap(g))
+      const buf = yield* this.blockBits(g)
       const bit = nr - groupStart(this.geo, g)
       const clear = nextClear(buf.data, bit, bit + count)
-      if (clear < bit + count) throw new Error(`free of block ${nr + clear - bit}, which is free (I5)`)
-      fillBits(buf.data, bit, count, 0)
-      this.cache.markDirty(buf)
+      if (clear < bit + count) yield* this.contradiction(`free of block ${nr + clear - bit}, which is free (I5)`)
+      const room = groupBlocks(this.geo, g) - this.descs.count(g, 'freeBlocks')
+      if (count > room) yield* this.contradiction(`group ${g}: fewer blocks are in use than it counts`)
+      this.#fill(g, buf, 'blocks', bit, count, 0)
       this.#add(g, 'freeBlocks', count)
       this.#longest[g] = this.geo.blocksPerGroup
       if (this.deferFrees) this.#defer(g, bit, count)
@@ -250,7 +330,7 @@ export class Volume {
   /** Is block `nr` free by the bitmap? */
   *isFree(nr: BlockNr): Kernel<boolean, 'EIO'> {
     const g = this.groupOf(nr)
-    const buf = yield* this.cache.get(this.blockBitmap(g))
+    const buf = yield* this.blockBits(g)
     return !isSet(buf.data, nr - groupStart(this.geo, g))
   }
 
@@ -258,7 +338,7 @@ export class Volume {
   *countFreeBlocks(): Kernel<number, 'EIO'> {
     let n = 0
     for (let g = 0; g < this.geo.groupCount; g++) {
-      const buf = yield* this.cache.get(this.blockBitmap(g))
+      const buf = yield* this.blockBits(g)
       n += countClear(buf.data, groupBlocks(this.geo, g))
     }
     return n
@@ -294,12 +374,12 @@ export class Volume {
     const first = isDirectory ? this.#groupForDirectory() : this.#groupForFile(near)
     for (let i = 0; i < groupCount; i++) {
       const g = (first + i) % groupCount
-      if (this.#count(g, 'freeInodes') === 0) continue
-      const buf = yield* this.cache.get(this.inodeBitmap(g))
+      if (this.descs.count(g, 'freeInodes') === 0) continue
+      const buf = yield* this.inodeBits(g)
       const bit = nextClear(buf.data, g === 0 ? this.geo.firstIno - 1 : 0, inodesPerGroup)
       if (bit >= inodesPerGroup) continue
-      fillBits(buf.data, bit, 1, 1)
-      this.cache.markDirty(buf)
+      this.#firstUse(g, bit)
+      this.#fill(g, buf, 'inodes', bit, 1, 1)
       this.#add(g, 'freeInodes', -1)
       if (isDirectory) this.#add(g, 'usedDirs', 1)
       return g * inodesPerGroup + bit + 1
@@ -312,9 +392,9 @@ export class Volume {
     let best = 0
     let most = -1
     for (let g = 0; g < this.geo.groupCount; g++) {
-      if (this.#count(g, 'freeInodes') < average || this.#count(g, 'freeBlocks') <= most) continue
+      if (this.descs.count(g, 'freeInodes') < average || this.descs.count(g, 'freeBlocks') <= most) continue
       best = g
-      most = this.#count(g, 'freeBlocks')
+      most = this.descs.count(g, 'freeBlocks')
     }
     return best
   }
@@ -322,7 +402,7 @@ export class Volume {
   #groupForFile(near: number): number {
     for (let i = 0; i < this.geo.groupCount; i++) {
       const g = (near + i) % this.geo.groupCount
-      if (this.#count(g, 'freeInodes') > 0 && this.#count(g, 'freeBlocks') > 0) return g
+      if (this.descs.count(g, 'freeInodes') > 0 && this.descs.count(g, 'freeBlocks') > 0) return g
     }
     return near
   }
@@ -331,10 +411,13 @@ export class Volume {
   *freeIno(ino: number, isDirectory: boolean): Kernel<void, 'EIO'> {
     const g = Math.floor((ino - 1) / this.geo.inodesPerGroup)
     const bit = (ino - 1) % this.geo.inodesPerGroup
-    const buf = yield* this.cache.get(this.inodeBitmap(g))
-    if (!isSet(buf.data, bit)) throw new Error(`free of inode ${ino}, which is free`)
-    fillBits(buf.data, bit, 1, 0)
-    this.cache.markDirty(buf)
+    const buf = yield* this.inodeBits(g)
+    if (!isSet(buf.data, bit)) yield* this.contradiction(`free of inode ${ino}, which is free`)
+    if (this.descs.count(g, 'freeInodes') === this.geo.inodesPerGroup) {
+      yield* this.contradiction(`group ${g}: fewer inodes are in use than it counts`)
+    }
+    if (isDirectory && this.descs.count(g, 'usedDirs') === 0) yield* this.contradiction(`group ${g}: has no directory to free`)
+    this.#fill(g, buf, 'inodes', bit, 1, 0)
     this.#add(g, 'freeInodes', 1)
     if (isDirectory) this.#add(g, 'usedDirs', -1)
   }
@@ -346,7 +429,7 @@ export class Volume {
 
   /** Is inode `ino` in use by the bitmap? */
   *inoInUse(ino: number): Kernel<boolean, 'EIO'> {
-    const buf = yield* this.cache.get(this.inodeBitmap(Math.floor((ino - 1) / this.geo.inodesPerGroup)))
+    const buf = yield* this.inodeBits(Math.floor((ino - 1) / this.geo.inodesPerGroup))
     return isSet(buf.data, (ino - 1) % this.geo.inodesPerGroup)
   }
 
@@ -363,7 +446,7 @@ export class Volume {
     yield* this.cache.flush()
   }
 
-  /** Put superblock and descriptors into the metadata cache, if anything changed. */
+  /** Put superblock and descriptors, with their checksums, into the metadata cache, if anything changed. */
   *store(): Kernel<void, 'EIO'> {
     if (this.#dirty || this.cache.dirtyBlocks > 0) {
       const nrs = this.#ownBlocks()
@@ -372,11 +455,10 @@ export class Volume {
       this.sb.writeUInt32LE(this.freeBlocks, SB.freeBlocks)
       this.sb.writeUInt32LE(this.freeInodes, SB.freeInodes)
       this.sb.writeUInt32LE(this.seconds, SB.wtime)
-      const { blockSize } = this.geo
-      this.cache.store(nrs[0]!, this.sb, SB_POS % blockSize)
-      for (let i = 1; i < nrs.length; i++) {
-        this.cache.store(nrs[i]!, this.descs.subarray((i - 1) * blockSize, i * blockSize))
-      }
+      if (this.geo.checksums) this.sb.writeUInt32LE(superblockSum(this.sb), SB.checksum)
+      this.descs.seal((nr) => this.cache.peek(nr)!.data)
+      this.cache.store(nrs[0]!, this.sb, SB_POS % this.geo.blockSize)
+      for (let i = 1; i < nrs.length; i++) this.cache.store(nrs[i]!, this.descs.block(i - 1))
     }
   }
 

@@ -1,10 +1,11 @@
 /**
  * mkfs: a new ext2 or ext4 on a device.
  *
- * Revision 1 with filetype, sparse_super and large_file; ext4 adds extents and 256-byte inodes (extra_isize). No
- * journal, no checksums, no flex groups: each group holds, in this order, the copy of the superblock and the
- * descriptors if it has one, its block bitmap, inode bitmap, inode table, data. The root and lost+found are made.
- * Nothing is random: without a uuid, one is derived from `seed`.
+ * Revision 1 with filetype, sparse_super and large_file; ext4 adds extents and 256-byte inodes (extra_isize). A journal
+ * (mkfs-journal.ts), checksums and 64-byte descriptors if they are asked for; no flex groups: each group holds, in this
+ * order, the copy of the superblock and the descriptors if it has one, its block bitmap, inode bitmap, inode table, data.
+ * The root and lost+found are made. Every bitmap is written, and every table counts as zeroed. Nothing is random: without
+ * a uuid, one is derived from `seed`.
  *
  * Inode tables are not written but for the first inodes, so an image of many GiB is cheap on a device that reads as
  * zeros; on any other say `zeroTables`. Free data blocks are never written.
@@ -19,12 +20,15 @@ import { PageVec, type Segment } from '../../kernel/page-vec.ts'
 import { BufferCache } from '../buffer-cache.ts'
 import { type Inode, S_IFDIR } from '../inode.ts'
 import { fillBits } from './bitmap.ts'
+import { Descriptors, TABLE_ZEROED } from './descriptors.ts'
 import { ExtFormat } from './ext-format.ts'
 import { Volume } from './groups.ts'
 import { inodeFeatures } from './inode-table.ts'
+import { journalBlocksOf, makeJournal } from './mkfs-journal.ts'
 import {
-  DESC_SIZE, EXT_MAGIC, type Geometry, GOOD_OLD_FIRST_INO, GOOD_OLD_INODE_SIZE, groupBlocks, groupStart, hasSuper,
-  INCOMPAT_EXTENTS, INCOMPAT_FILETYPE, RO_LARGE_FILE, RO_SPARSE_SUPER, ROOT_INO, SB, SB_SIZE, STATE_VALID,
+  CHECKSUM_CRC32C, COMPAT_HAS_JOURNAL, DESC_SIZE, DESC_SIZE_64, EXT_MAGIC, type Geometry, GOOD_OLD_FIRST_INO, GOOD_OLD_INODE_SIZE,
+  groupBlocks, groupStart, hasSuper, INCOMPAT_64BIT, INCOMPAT_EXTENTS, INCOMPAT_FILETYPE, RO_LARGE_FILE, RO_METADATA_CSUM,
+  RO_SPARSE_SUPER, ROOT_INO, SB, SB_SIZE, STATE_VALID, sumsOf, superblockSum,
 } from './superblock.ts'
 
 /** What mkfs may be told. */
@@ -44,7 +48,13 @@ export interface MkfsOptions {
   readonly inodes?: number
   /** Blocks that only the superuser may use, as written to the superblock; default 0. */
   readonly reservedBlocks?: number
-  /** Write zeros over the inode tables: for devices whose fresh space does not read as zeros. Default false. */
+  /** Blocks of the journal, at least 1024; `auto`: as many as mke2fs would give it. Default 0: no journal. */
+  readonly journalBlocks?: number | 'auto'
+  /** Checksums over all metadata (mke2fs -O metadata_csum); ext4 only. Default false. */
+  readonly metadataCsum?: boolean
+  /** Group descriptors of 64 bytes (mke2fs -O 64bit); ext4 only. Default false. */
+  readonly bits64?: boolean
+  /** Write zeros over the inode tables and the journal: for devices whose fresh space does not read as zeros. Default false. */
   readonly zeroTables?: boolean
   /** The time of all that is made, in microseconds since the epoch; default 0. */
   readonly now?: number
@@ -64,20 +74,31 @@ export const planMkfs = (size: number, options: MkfsOptions): Either<string, Geo
   const wanted = inodes ?? Math.floor(size / (options.inodeRatio ?? (size < SMALL ? 4096 : 16384)))
   if (!(wanted > 0) || !Number.isFinite(wanted)) return left(`mkfs: ${wanted} inodes: give a positive number`)
   const totalBlocks = Math.floor(size / blockSize)
-  if (totalBlocks >= 2 ** 32) return left(`mkfs: ${totalBlocks} blocks: at most 2^32 - 1 without the 64bit feature`)
-  const geo = layOut(totalBlocks, blockSize, format, wanted)
+  if (totalBlocks >= 2 ** 32) return left(`mkfs: ${totalBlocks} blocks: at most 2^32 - 1 are supported; use larger blocks`)
+  if (format === 'ext2' && (options.metadataCsum === true || options.bits64 === true)) {
+    return left('mkfs: ext2 has neither checksums nor 64-byte descriptors; choose ext4')
+  }
+  const geo = layOut(totalBlocks, blockSize, options, wanted)
   const small = `mkfs: ${size} bytes are too few for ${format} with blocks of ${blockSize}`
-  return geo ?? left(`${small}: give a larger device or fewer inodes`)
+  if (geo === null) return left(`${small}: give a larger device or fewer inodes`)
+  if (isLeft(geo)) return geo
+  const journal = journalBlocksOf(geo.right, options.journalBlocks ?? 0)
+  if (isLeft(journal)) return journal
+  return journal.right === 0 ? geo : right({ ...geo.right, compat: geo.right.compat | COMPAT_HAS_JOURNAL })
 }
 
 /** Choose groups and inodes; a last group that is too small is left out. Null if nothing fits. */
 const layOut = (
-  total: number, blockSize: number, format: 'ext2' | 'ext4', inodes: number,
+  total: number, blockSize: number, options: MkfsOptions, inodes: number,
 ): Either<string, Geometry> | null => {
+  const { format, bits64 = false, metadataCsum = false } = options
   const firstDataBlock = blockSize === 1024 ? 1 : 0
   const blocksPerGroup = 8 * blockSize
   const inodeSize = format === 'ext4' ? 256 : GOOD_OLD_INODE_SIZE
   const perBlock = blockSize / inodeSize
+  const descSize = bits64 ? DESC_SIZE_64 : DESC_SIZE
+  const incompat = INCOMPAT_FILETYPE | (format === 'ext4' ? INCOMPAT_EXTENTS : 0) | (bits64 ? INCOMPAT_64BIT : 0)
+  const roCompat = RO_SPARSE_SUPER | RO_LARGE_FILE | inodeFeatures(inodeSize) | (metadataCsum ? RO_METADATA_CSUM : 0)
   for (let totalBlocks = total; totalBlocks > firstDataBlock; ) {
     const groupCount = Math.ceil((totalBlocks - firstDataBlock) / blocksPerGroup)
     const unit = Math.max(8, perBlock)
@@ -90,11 +111,13 @@ const layOut = (
       blockSize, totalBlocks, firstDataBlock, blocksPerGroup, groupCount, inodesPerGroup, inodeSize,
       totalInodes: inodesPerGroup * groupCount,
       firstIno: GOOD_OLD_FIRST_INO,
-      descBlocks: Math.ceil((groupCount * DESC_SIZE) / blockSize),
+      descSize,
+      descBlocks: Math.ceil((groupCount * descSize) / blockSize),
+      reservedDescBlocks: 0,
       tableBlocks: Math.ceil((inodesPerGroup * inodeSize) / blockSize),
       compat: 0,
-      incompat: INCOMPAT_FILETYPE | (format === 'ext4' ? INCOMPAT_EXTENTS : 0),
-      roCompat: RO_SPARSE_SUPER | RO_LARGE_FILE | inodeFeatures(inodeSize),
+      incompat, roCompat,
+      ...sumsOf(incompat, roCompat, Buffer.from(options.uuid ?? seededUuid(options.seed ?? 0)), 0),
     }
     const last = groupCount - 1
     if (groupBlocks(geo, last) >= overheadOf(geo, last) + (last === 0 ? 4 : LEAST_DATA)) return right(geo)
@@ -114,15 +137,23 @@ export function* mkfs(device: BlockDevice, options: MkfsOptions): Kernel<void, '
   const geo = plan.right
   const now = options.now ?? 0
   const cache = new BufferCache(device, geo.blockSize)
-  const descs = Buffer.alloc(geo.descBlocks * geo.blockSize)
+  const descs = new Descriptors(geo, Buffer.alloc(geo.descBlocks * geo.blockSize))
+  const sealDescriptors = (): void => descs.seal((nr) => cache.peek(nr)!.data)
   for (let g = 0; g < geo.groupCount; g++) {
     makeGroup(cache, geo, descs, g)
     if (options.zeroTables === true) yield* zeroTable(device, geo, descs, g)
-    if (g % 64 === 63) yield* cache.flush()
+    if (g % 64 !== 63) continue
+    sealDescriptors()
+    yield* cache.flush()
   }
   makeFirstInodes(cache, geo, descs)
-  const volume = new Volume(cache, geo, superblock(geo, options), descs, () => now)
-  yield* makeRoot(volume) as Kernel<void, 'EIO'>
+  const volume = new Volume(cache, geo, superblock(geo, options), descs, { now: () => now })
+  const format = new ExtFormat(volume, true)
+  yield* makeRoot(format) as Kernel<void, 'EIO'>
+  const journal = journalBlocksOf(geo, options.journalBlocks ?? 0)
+  if (journal._tag === 'Right' && journal.right > 0) {
+    yield* makeJournal(format, journal.right, options.zeroTables ?? false) as Kernel<void, 'EIO'>
+  }
   volume.touch()
   yield* volume.sync()
   writeCopies(cache, volume)
@@ -130,7 +161,7 @@ export function* mkfs(device: BlockDevice, options: MkfsOptions): Kernel<void, '
 }
 
 /** Bitmaps and descriptor of group `g`; bits behind its last block and its last inode are set. */
-const makeGroup = (cache: BufferCache, geo: Geometry, descs: Buffer, g: number): void => {
+const makeGroup = (cache: BufferCache, geo: Geometry, descs: Descriptors, g: number): void => {
   const used = overheadOf(geo, g)
   const bits = 8 * geo.blockSize
   const start = groupStart(geo, g)
@@ -142,36 +173,35 @@ const makeGroup = (cache: BufferCache, geo: Geometry, descs: Buffer, g: number):
   const reserved = g === 0 ? geo.firstIno - 1 : 0
   fillBits(inodes, 0, reserved, 1)
   fillBits(inodes, geo.inodesPerGroup, bits - geo.inodesPerGroup, 1)
-  const at = g * DESC_SIZE
-  descs.writeUInt32LE(bitmap, at)
-  descs.writeUInt32LE(bitmap + 1, at + 4)
-  descs.writeUInt32LE(bitmap + 2, at + 8)
-  descs.writeUInt16LE(groupBlocks(geo, g) - used, at + 12)
-  descs.writeUInt16LE(geo.inodesPerGroup - reserved, at + 14)
+  descs.place(g, bitmap)
+  descs.add(g, 'freeBlocks', groupBlocks(geo, g) - used)
+  descs.add(g, 'freeInodes', geo.inodesPerGroup - reserved)
+  if (geo.groupSum !== 'none') descs.setFlags(g, TABLE_ZEROED)
+  descs.bitmapChanged(g, 'blocks')
+  descs.bitmapChanged(g, 'inodes')
 }
 
-function* zeroTable(device: BlockDevice, geo: Geometry, descs: Buffer, g: number): Kernel<void, 'EIO'> {
+function* zeroTable(device: BlockDevice, geo: Geometry, descs: Descriptors, g: number): Kernel<void, 'EIO'> {
   const bytes = Buffer.alloc(geo.blockSize)
   const segment: Segment = { bytes, start: 0, len: bytes.length, provenance: 'anonymous' }
   const most = (1 << 20) / geo.blockSize
   for (let i = 0; i < geo.tableBlocks; i += most) {
     const vec = Array.from({ length: Math.min(most, geo.tableBlocks - i) }, () => segment)
-    const pos = (descs.readUInt32LE(g * DESC_SIZE + 8) + i) * geo.blockSize
+    const pos = (descs.table(g) + i) * geo.blockSize
     yield* submitAndWait(device, new Bio('write', pos, new PageVec(vec)))
   }
 }
 
 /** Zero the table blocks of the reserved inodes and the one after them, and the place of superblock and descriptors. */
-const makeFirstInodes = (cache: BufferCache, geo: Geometry, descs: Buffer): void => {
-  const table = descs.readUInt32LE(8)
+const makeFirstInodes = (cache: BufferCache, geo: Geometry, descs: Descriptors): void => {
+  const table = descs.table(0)
   const blocks = Math.ceil((geo.firstIno * geo.inodeSize) / geo.blockSize)
   for (let i = 0; i < blocks; i++) cache.fresh(table + i)
   for (let i = 0; i <= geo.descBlocks + geo.firstDataBlock; i++) cache.fresh(i)
 }
 
 /** Root and lost+found, made through the format itself. */
-function* makeRoot(volume: Volume): Kernel<void, 'EIO' | 'ENOSPC'> {
-  const format = new ExtFormat(volume, true)
+function* makeRoot(format: ExtFormat): Kernel<void, 'EIO' | 'ENOSPC'> {
   const root = format.rootInode(0o40755)
   yield* format.initDirectory(root, ROOT_INO)
   const lost: Inode = yield* format.allocateInode(root, S_IFDIR | 0o700)
@@ -210,7 +240,9 @@ const superblock = (geo: Geometry, options: MkfsOptions): Buffer => {
   put('compat', geo.compat)
   put('incompat', geo.incompat)
   put('roCompat', geo.roCompat)
-  sb.set(options.uuid ?? seededUuid(options.seed ?? 0), SB.uuid)
+  sb.set(geo.uuid, SB.uuid)
+  if (geo.descSize !== DESC_SIZE) half('descSize', geo.descSize)
+  if (geo.checksums) sb[SB.checksumType] = CHECKSUM_CRC32C
   sb.write(options.label ?? '', SB.label)
   sb.set(seededUuid((options.seed ?? 0) + 1), SB.hashSeed)
   sb[SB.hashVersion] = 1
@@ -243,10 +275,11 @@ const writeCopies = (cache: BufferCache, { geo, sb, descs }: Volume): void => {
     if (!hasSuper(geo, g)) continue
     const copy = Buffer.from(sb)
     copy.writeUInt16LE(g, SB.groupNr)
+    if (geo.checksums) copy.writeUInt32LE(superblockSum(copy), SB.checksum)
     const start = groupStart(geo, g)
     copy.copy(cache.fresh(start).data)
     for (let i = 0; i < geo.descBlocks; i++) {
-      descs.copy(cache.fresh(start + 1 + i).data, 0, i * geo.blockSize, (i + 1) * geo.blockSize)
+      descs.block(i).copy(cache.fresh(start + 1 + i).data)
     }
   }
 }

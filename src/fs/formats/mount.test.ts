@@ -13,7 +13,7 @@ import {
 } from './judges.test-util.ts'
 import { POISON_TAG } from './groups.ts'
 import { mountFormat } from './mount.ts'
-import { SB } from './superblock.ts'
+import { RO_ORPHAN_PRESENT, SB } from './superblock.ts'
 
 const image = (): Buffer => made(4 * MIB, { format: 'ext2', blockSize: 1024 }).image()
 const refusal = (bytes: Buffer) => leftOf(ok(mountFormat(MemoryDevice.of(bytes))))
@@ -51,10 +51,10 @@ describe('refused, with a reason', () => {
     expect(refusal(damaged((sb) => sb.writeUInt32LE(value, at))).message).toMatch(words)
   })
   test.each([
-    [SB.compat, 0x4, 'has_journal'],
-    [SB.incompat, 0x80, '64bit'],
+    [SB.compat, 0x200, 'sparse_super2'],
+    [SB.incompat, 0x10, 'meta_bg'],
     [SB.incompat, 0x8000, 'inline_data'],
-    [SB.roCompat, 0x400, 'metadata_csum'],
+    [SB.roCompat, 0x1000, 'read-only'],
     [SB.roCompat, 0x200, 'bigalloc'],
     [SB.incompat, 0x80000000, 'incompat bit 0x80000000'],
   ])('feature word at byte %i, bit %i: %s', (at, bit, name) => {
@@ -62,9 +62,9 @@ describe('refused, with a reason', () => {
     expect(errno).toBe('EINVAL')
     expect(message).toContain(`feature ${name} is not supported; use \`mke2fs -O ^${name}\``)
   })
-  test('mke2fs with a journal', () => {
-    const { message } = leftOf(ok(mountFormat(foreign(8 * MIB, '-t', 'ext4'))))
-    expect(message).toMatch(/has_journal, 64bit, metadata_csum is not supported/)
+  test('an orphan file with entries', () => {
+    const { message } = refusal(damaged((sb) => sb.writeUInt32LE(RO_ORPHAN_PRESENT, SB.roCompat)))
+    expect(message).toMatch(/its orphan file is not empty \(orphan_present\): run e2fsck/)
   })
   test('descriptors that point outside or count too much', () => {
     for (const [at, value] of [[0, 0], [4, 1e6], [8, 4095], [12, 0xffff]] as const) {

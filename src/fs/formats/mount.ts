@@ -4,20 +4,23 @@
  * A mount that may write clears the VALID bit, counts itself and writes the superblock at once, so that a crash is seen
  * as one. The descriptors' counters are summed; a superblock whose sums are behind (a crash) is put right silently, as
  * the kernel does.
+ *
+ * A journal comes first (recover.ts): what it replays may be the superblock. Then, unless the mount may not write, the chain of
+ * orphans is cleaned (orphans.ts). RECOVER is off afterwards, unless the mount is to be journalled.
  */
-import { type Either, left, right } from 'fp-ts/lib/Either.js'
+import { type Either, isLeft, left, right } from 'fp-ts/lib/Either.js'
 import { Bio, submitAndWait } from '../../block/bio.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { attempt, type Kernel } from '../../kernel/kernel.ts'
 import type { Ledger } from '../../kernel/ledger.ts'
 import { PageVec } from '../../kernel/page-vec.ts'
 import { BufferCache } from '../buffer-cache.ts'
+import { Descriptors } from './descriptors.ts'
 import { ExtFormat } from './ext-format.ts'
 import { Volume } from './groups.ts'
-import {
-  DESC_SIZE, type Geometry, groupBlocks, type MountProblem, parseSuperblock, SB, SB_POS, SB_SIZE, STATE_ERROR,
-  STATE_VALID,
-} from './superblock.ts'
+import { cleanOrphans } from './orphans.ts'
+import { hasJournal, markRecover, recoverFormat, setRecover } from './recover.ts'
+import { type Geometry, type MountProblem, parseSuperblock, SB, SB_POS, SB_SIZE, STATE_ERROR, STATE_VALID } from './superblock.ts'
 
 /** What a mount may be told. */
 export interface MountOptions {
@@ -27,10 +30,21 @@ export interface MountOptions {
   readonly readOnly?: boolean
   /** Overwrite freed blocks on the device, so that stale data shows. */
   readonly poison?: boolean
+  /**
+   * What a contradiction on the disk is, such as a block that is free twice: `panic` throws, for it must be a bug of ours
+   * (default); `raise` fails with EIO: say so for an image that nobody trusts.
+   */
+  readonly errors?: 'panic' | 'raise'
   /** Where metadata bios are counted. */
   readonly ledger?: Ledger
   /** Clean metadata blocks that stay in core; default 8192. */
   readonly cacheLimit?: number
+  /**
+   * Whoever mounts runs the journal inside, if there is one: VALID stays set and RECOVER is set for good (`setRecover` drops
+   * it at the end), and the chain of orphans is left for a transaction of its own (`cleanOrphans`). Default false: the
+   * journal stays empty and unused.
+   */
+  readonly journalled?: boolean
 }
 
 /** Mount the ext2 or ext4 on `device`. */
@@ -41,6 +55,40 @@ export function* mountFormat(device: BlockDevice, options: MountOptions = {}): K
 }
 
 function* tryMount(device: BlockDevice, options: MountOptions): Kernel<Either<MountProblem, ExtFormat>, 'EIO'> {
+  const { readOnly = false } = options
+  const opened = yield* open(device, options)
+  const ready = isLeft(opened) ? opened : yield* withJournal(device, opened.right, options)
+  if (isLeft(ready)) return ready
+  const format = ready.right
+  if (readOnly) return ready
+  const journalled = options.journalled === true && format.journalArea !== null
+  announce(format.volume, journalled)
+  if (journalled) yield* setRecover(format, true)
+  else yield* format.volume.sync()
+  if (journalled) return ready
+  const cleaned = yield* cleanOrphans(format)
+  if (isLeft(cleaned)) return left({ errno: 'EUCLEAN', message: `${device.name}: ${cleaned.left}; run e2fsck` })
+  yield* format.volume.sync()
+  return ready
+}
+
+/** Replay the journal, if there is one with something in it, and read everything again. */
+function* withJournal(
+  device: BlockDevice, first: ExtFormat, options: MountOptions,
+): Kernel<Either<MountProblem, ExtFormat>, 'EIO'> {
+  if (!hasJournal(first.volume.sb)) return right(first)
+  const recovered = yield* recoverFormat(device, first, options.readOnly ?? false)
+  if (isLeft(recovered)) return recovered
+  const { area, plan, device: replayed } = recovered.right
+  const opened = plan === null ? right(first) : yield* open(replayed, options)
+  if (isLeft(opened)) return opened
+  opened.right.journalArea = area
+  markRecover(opened.right.volume.sb, false)
+  return opened
+}
+
+/** Read superblock and descriptors as they are. */
+function* open(device: BlockDevice, options: MountOptions): Kernel<Either<MountProblem, ExtFormat>, 'EIO'> {
   if (device.size < SB_POS + SB_SIZE) {
     const message = `${device.name}: ${device.size} bytes are too few for a superblock; make one with mkfs`
     return left({ errno: 'EINVAL', message })
@@ -54,43 +102,26 @@ function* tryMount(device: BlockDevice, options: MountOptions): Kernel<Either<Mo
   const cache = new BufferCache(device, geo.blockSize, {
     readOnly, ...(ledger && { ledger }), ...(cacheLimit !== undefined && { limit: cacheLimit }),
   })
-  const descs = yield* readDescriptors(cache, geo)
-  const problem = checkDescriptors(geo, descs)
+  const descs = new Descriptors(geo, yield* readDescriptors(cache, geo))
+  const problem = descs.problem()
   if (problem !== null) return left({ errno: 'EUCLEAN', message: `${device.name}: ${problem}; run e2fsck` })
-  const volume = new Volume(cache, geo, sb, descs, options.now ?? (() => 0), options.poison)
+  const { now = () => 0, poison, errors } = options
+  const volume = new Volume(cache, geo, sb, descs, { now, poison, errors })
   const state = sb.readUInt16LE(SB.state)
-  const format = new ExtFormat(volume, (state & (STATE_VALID | STATE_ERROR)) === STATE_VALID)
-  if (!readOnly) yield* announce(volume)
-  return right(format)
+  return right(new ExtFormat(volume, (state & (STATE_VALID | STATE_ERROR)) === STATE_VALID))
 }
 
-/** The file system is in use from now on. */
-function* announce(volume: Volume): Kernel<void, 'EIO'> {
+/** The file system is in use from now on. A journal brings it back in order, so it stays valid under one. */
+const announce = (volume: Volume, journalled: boolean): void => {
   const { sb } = volume
-  sb.writeUInt16LE(sb.readUInt16LE(SB.state) & ~STATE_VALID, SB.state)
+  if (!journalled) sb.writeUInt16LE(sb.readUInt16LE(SB.state) & ~STATE_VALID, SB.state)
   sb.writeUInt32LE(volume.seconds, SB.mtime)
   sb.writeUInt16LE((sb.readUInt16LE(SB.mountCount) + 1) & 0xffff, SB.mountCount)
   volume.touch()
-  yield* volume.sync()
 }
 
 function* readDescriptors(cache: BufferCache, geo: Geometry): Kernel<Buffer, 'EIO'> {
   const parts: Buffer[] = []
   for (let i = 0; i < geo.descBlocks; i++) parts.push((yield* cache.get(geo.firstDataBlock + 1 + i)).data)
   return Buffer.concat(parts)
-}
-
-/** Does each group say where its bitmaps and its table are, inside the file system, and count no more than it has? */
-const checkDescriptors = (geo: Geometry, descs: Buffer): string | null => {
-  const inside = (nr: number, n: number): boolean => nr > geo.firstDataBlock && nr + n <= geo.totalBlocks
-  for (let g = 0; g < geo.groupCount; g++) {
-    const at = g * DESC_SIZE
-    const placed = inside(descs.readUInt32LE(at), 1) && inside(descs.readUInt32LE(at + 4), 1) &&
-      inside(descs.readUInt32LE(at + 8), geo.tableBlocks)
-    if (!placed) return `group ${g}: its descriptor points outside the file system`
-    const [blocks, inodes] = [descs.readUInt16LE(at + 12), descs.readUInt16LE(at + 14)]
-    if (blocks > groupBlocks(geo, g)) return `group ${g}: its descriptor counts more free blocks than it has`
-    if (inodes > geo.inodesPerGroup) return `group ${g}: its descriptor counts more free inodes than it has`
-  }
-  return null
 }
