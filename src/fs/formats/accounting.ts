@@ -65,7 +65,9 @@ export function* accountBlocks(format: ExtFormat): Kernel<Accounting, 'EIO'> {
     if (!(yield* format.volume.inoInUse(ino))) continue
     const blocks = yield* takeInode(format, owners, attributes, ino)
     if (ino !== journal) files += blocks
-    else if (blocks !== format.journalArea!.usedBlocks) owners.say(`the journal has ${blocks} blocks, not ${format.journalArea!.usedBlocks}`)
+    else if (blocks !== format.journalArea!.usedBlocks) {
+      owners.say(`the journal has ${blocks} blocks, not ${format.journalArea!.usedBlocks}`)
+    }
   }
   yield* compareBitmaps(format, owners)
   const metadata = format.metadataBlocks

@@ -21,16 +21,13 @@ import type { JournalArea } from '../journal/journal-area.ts'
 import { freeAttributes } from './attributes.ts'
 import { inodeIsGood, inodeSeed, sealInode } from './checksums.ts'
 import { addName, initDirectory, listNames, lookupName, removeName, setName } from './directory.ts'
-import { maxBlocks } from './ext2-map.ts'
 import { ExtentTree } from './ext4-map.ts'
+import { maxFileBytes, needLargeFile } from './file-size.ts'
 import type { Volume } from './groups.ts'
 import {
   blankInode, decodeInode, diskMapFor, encodeFreed, encodeInode, ExtInode, extOf, FL_EXTENTS, INODE, MAP_BYTES, placeOf,
 } from './inode-table.ts'
-import {
-  INCOMPAT_EXTENTS, INCOMPAT_RECOVER, ROOT_INO, RO_HUGE_FILE,
-  RO_LARGE_FILE, SB, STATE_VALID, groupStart,
-} from './superblock.ts'
+import { groupStart, INCOMPAT_EXTENTS, INCOMPAT_RECOVER, ROOT_INO, SB, STATE_VALID } from './superblock.ts'
 
 /** A mounted ext2 or ext4. Made by `mountFormat`. */
 export class ExtFormat implements Format {
@@ -257,7 +254,7 @@ export class ExtFormat implements Format {
     if (stale()) this.#storeMap(inode, ext)
     if (!this.#orphans.has(inode.ino)) ext.raw.writeUInt32LE(0, INODE.dtime)
     encodeInode(this.volume, inode, ext, inode.mapLoaded)
-    if (inode.isFile && inode.diskSize >= 2 ** 31) this.#needLargeFile()
+    if (inode.isFile && inode.diskSize >= 2 ** 31) needLargeFile(this.volume)
     this.#storeRaw(inode.ino, ext.raw, nr, at)
     inode.dirty = false
   }
@@ -277,14 +274,6 @@ export class ExtFormat implements Format {
     }
     ext.disk!.store(this.volume, inode.map, this.#root(ext), this.#seed(inode, ext))
     ext.storedSeq = inode.map.seq
-  }
-
-  /** The first file of 2 GiB: the feature says that sizes have 64 bits (ext2_update_inode). */
-  #needLargeFile(): void {
-    const { sb } = this.volume
-    if ((sb.readUInt32LE(SB.roCompat) & RO_LARGE_FILE) !== 0) return
-    sb.writeUInt32LE(sb.readUInt32LE(SB.roCompat) | RO_LARGE_FILE, SB.roCompat)
-    this.volume.touch()
   }
 
   *allocateInode(parent: Inode | null, mode: number): Kernel<Inode, 'ENOSPC' | 'EIO'> {
@@ -408,14 +397,3 @@ const mustStore = (inode: Inode, ext: ExtInode): void => {
 
 /** Zeros: an inode that was never written has no checksum, and needs none. */
 const isBlank = (raw: Buffer): boolean => raw.every((byte) => byte === 0)
-
-/**
- * What the map reaches, cut to what i_blocks can count without huge_file (ext4_max_size), and to 2 GiB in revision 0.
- */
-const maxFileBytes = (volume: Volume, extents: boolean): number => {
-  const { blockSize, roCompat } = volume.geo
-  if (volume.sb.readUInt32LE(SB.revision) === 0) return 2 ** 31 - 1
-  const reach = extents ? 2 ** 32 - 1 : maxBlocks(blockSize / 4)
-  const counted = (roCompat & RO_HUGE_FILE) !== 0 && extents ? Infinity : Math.floor((2 ** 32 - 1) / (blockSize / 512))
-  return Math.min(reach, counted) * blockSize
-}

@@ -2,19 +2,15 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { MemoryDevice } from '../../block/memory-device.ts'
-import { run } from '../../kernel/kernel.ts'
 import { kernelJudge } from '../../oracle/kernel-judge.ts'
 import { Random } from '../../lab/workload/random.ts'
 import { type Inode, S_IFDIR, S_IFREG } from '../inode.ts'
 import { accountBlocks } from './accounting.ts'
 import type { ExtFormat } from './ext-format.ts'
-import { extOf, FL_INDEX, INODE, placeOf } from './inode-table.ts'
 import {
-  create, debugfs, dump, fill, filled, finish, foreign, fsck, judge, leftOf, made, MIB, mounted, ok, place, punch, save, tool,
+  create, dump, fill, filled, finish, foreign, fsck, judge, made, MIB, mounted, ok, place, punch, save,
 } from './judges.test-util.ts'
 import type { MkfsOptions } from './mkfs.ts'
-import { mountFormat } from './mount.ts'
-import { SB } from './superblock.ts'
 
 const kernel = await kernelJudge.available()
 

@@ -13,19 +13,18 @@
  * Bitmaps are read when first needed. Counters in the descriptors are the truth; the superblock's are their sums.
  * No step between a look at a bitmap and its change waits.
  */
-import { Bio, submitAndWait } from '../../block/bio.ts'
 import type { Restore } from '../../kernel/checkpoint.ts'
 import { attempt, type Kernel, raise } from '../../kernel/kernel.ts'
-import { PageVec } from '../../kernel/page-vec.ts'
 import type { BlockNr } from '../../kernel/units.ts'
 import type { Buf, BufferCache } from '../buffer-cache.ts'
 import type { Run } from '../format.ts'
 import { countClear, fillBits, findRun, isSet, nextClear, nextSet } from './bitmap.ts'
 import { type Bitmap, BLOCK_UNINIT, Descriptors, type GroupCount, INODE_UNINIT, TABLE_ZEROED } from './descriptors.ts'
-import { type Geometry, groupBlocks, groupStart, hasSuper, overhead, SB, SB_POS, superblockSum } from './superblock.ts'
-
-/** What stands at the start of each block that `free` poisoned; the number of the block follows, then 0xAA. */
-export const POISON_TAG = 'freed block '
+import { Freed } from './freed.ts'
+import { groupForDirectory, groupForFile } from './placement.ts'
+import { poison } from './poison.ts'
+import { emptyBlockBitmap, emptyInodeBitmap } from './uninit.ts'
+import { type Geometry, groupBlocks, groupStart, overhead, SB, SB_POS, superblockSum } from './superblock.ts'
 
 /** What a Volume may be told. */
 export interface VolumeOptions {
@@ -59,12 +58,7 @@ export class Volume {
   #dirty = false
   /** Does a freed block wait for a commit? */
   deferFrees = false
-  /** Blocks free in the bitmap whose freeing is not durable. */
-  freedBlocks = 0
-  /** Those of the running transaction. */
-  #freed: Run[] = []
-  /** All of them as bits, by group. */
-  readonly #waiting = new Map<number, Buffer>()
+  readonly #freed = new Freed()
 
   constructor(cache: BufferCache, geo: Geometry, sb: Buffer, descs: Descriptors, options: VolumeOptions) {
     this.cache = cache
@@ -86,14 +80,9 @@ export class Volume {
     const { freeBlocks, freeInodes } = this
     const [sb, descs, longest, dirty] = [Buffer.from(this.sb), this.descs.checkpoint(), this.#longest.slice(), this.#dirty]
     const cache = this.cache.checkpoint()
-    const { freedBlocks } = this
-    const freed = this.#freed.slice()
-    const waiting = [...this.#waiting].map(([g, bits]) => [g, Buffer.from(bits)] as const)
+    const freed = this.#freed.checkpoint()
     return () => {
-      this.freedBlocks = freedBlocks
-      this.#freed = freed.slice()
-      this.#waiting.clear()
-      for (const [g, bits] of waiting) this.#waiting.set(g, Buffer.from(bits))
+      freed()
       sb.copy(this.sb)
       descs()
       this.#longest.set(longest)
@@ -156,27 +145,13 @@ export class Volume {
   *#bits(g: number, which: Bitmap, nr: BlockNr, neverWritten: number): Kernel<Buf, 'EIO'> {
     const known = this.cache.peek(nr)
     if (known?.verified === true) return known
-    if (this.descs.has(g, neverWritten)) return this.#compute(g, which, nr)
+    if (this.descs.has(g, neverWritten)) {
+      return this.cache.supply(nr, which === 'blocks' ? emptyBlockBitmap(this.geo, this.descs, g) : emptyInodeBitmap(this.geo))
+    }
     const buf = yield* this.cache.get(nr)
     if (!buf.verified && !this.descs.bitmapIsGood(g, which, buf.data)) return yield* raise('EIO', 'EIO.bitmap-checksum')
     buf.verified = true
     return buf
-  }
-
-  /** A bitmap that was never written: only the group's own metadata, and the bits behind its end (ext4_init_block_bitmap). */
-  #compute(g: number, which: Bitmap, nr: BlockNr): Buf {
-    const { geo } = this
-    return this.cache.supply(nr, (data) => {
-      const end = which === 'blocks' ? groupBlocks(geo, g) : geo.inodesPerGroup
-      fillBits(data, end, 8 * geo.blockSize - end, 1)
-      if (which === 'inodes') return
-      if (hasSuper(geo, g)) fillBits(data, 0, Math.min(end, 1 + geo.descBlocks + geo.reservedDescBlocks), 1)
-      const own: [BlockNr, number][] = [[this.blockBitmap(g), 1], [this.inodeBitmap(g), 1], [this.tableStart(g), geo.tableBlocks]]
-      for (const [start, n] of own) {
-        const bit = start - groupStart(geo, g)
-        if (bit >= 0 && bit < end) fillBits(data, bit, Math.min(n, end - bit), 1)
-      }
-    })
   }
 
   #fill(g: number, buf: Buf, which: Bitmap, start: number, n: number, value: 0 | 1): void {
@@ -193,7 +168,7 @@ export class Volume {
     const { geo, descs } = this
     if (geo.groupSum === 'none') return
     if (descs.has(g, BLOCK_UNINIT)) {
-      this.cache.markDirty(this.#compute(g, 'blocks', this.blockBitmap(g)))
+      this.cache.markDirty(this.cache.supply(this.blockBitmap(g), emptyBlockBitmap(geo, descs, g)))
       descs.bitmapChanged(g, 'blocks')
     }
     const used = descs.has(g, INODE_UNINIT) ? 0 : geo.inodesPerGroup - descs.unusedInodes(g)
@@ -233,7 +208,7 @@ export class Volume {
   /** The run at bit `from` of group `g` if that bit is clear, however short; else a run of `want` behind it. */
   *#takeAtGoal(g: number, from: number, want: number): Kernel<Run | null, 'EIO'> {
     const buf = yield* this.blockBits(g)
-    const n = nextSet(this.#taken(g, buf.data), from, Math.min(groupBlocks(this.geo, g), from + want)) - from
+    const n = nextSet(this.#freed.with(g, buf.data), from, Math.min(groupBlocks(this.geo, g), from + want)) - from
     return yield* this.#take(g, from, n > 0 ? n : want, n > 0 ? n : want)
   }
 
@@ -243,7 +218,7 @@ export class Volume {
    */
   *#take(g: number, from: number, want: number, least: number): Kernel<Run | null, 'EIO'> {
     const buf = yield* this.blockBits(g)
-    const run = findRun(this.#taken(g, buf.data), from, groupBlocks(this.geo, g), want)
+    const run = findRun(this.#freed.with(g, buf.data), from, groupBlocks(this.geo, g), want)
     if (from === 0 && (run === null || run.n < want)) this.#longest[g] = run?.n ?? 0
     if (run === null || run.n < least) return null
     if (run.n > this.descs.count(g, 'freeBlocks')) yield* this.contradiction(`group ${g}: more blocks are free than it counts`)
@@ -255,7 +230,7 @@ export class Volume {
 
   /** Give blocks back. @throws Error if one is free already: invariant I5 was broken */
   *free({ start, n }: Run): Kernel<void, 'EIO'> {
-    if (this.poison && !this.deferFrees) yield* this.#poison(start, n)
+    if (this.poison && !this.deferFrees) yield* poison(this.cache, start, n)
     for (let nr = start; nr < start + n; ) {
       const g = this.groupOf(nr)
       const count = Math.min(start + n, groupStart(this.geo, g) + groupBlocks(this.geo, g)) - nr
@@ -269,61 +244,27 @@ export class Volume {
       this.#fill(g, buf, 'blocks', bit, count, 0)
       this.#add(g, 'freeBlocks', count)
       this.#longest[g] = this.geo.blocksPerGroup
-      if (this.deferFrees) this.#defer(g, bit, count)
+      if (this.deferFrees) this.#freed.add(g, bit, { start: nr, n: count }, this.geo.blockSize)
       for (let i = 0; i < count; i++) this.cache.forget(nr + i)
       nr += count
     }
   }
 
-  /** What nobody may have: the bitmap, and the blocks whose freeing is not durable. */
-  #taken(g: number, bitmap: Buffer): Buffer {
-    const waiting = this.#waiting.get(g)
-    if (waiting === undefined) return bitmap
-    const both = Buffer.from(bitmap)
-    for (let i = 0; i < both.length; i++) both[i]! |= waiting[i]!
-    return both
+  /** Blocks free in the bitmap whose freeing is not durable. */
+  get freedBlocks(): number {
+    return this.#freed.blocks
   }
-
-  #defer(g: number, bit: number, count: number): void {
-    let bits = this.#waiting.get(g)
-    if (bits === undefined) this.#waiting.set(g, (bits = Buffer.alloc(this.geo.blockSize)))
-    fillBits(bits, bit, count, 1)
-    this.#freed.push({ start: groupStart(this.geo, g) + bit, n: count })
-    this.freedBlocks += count
-  }
-
   /** What was freed since the last call. Plain. */
   takeFreed(): readonly Run[] {
-    const freed = this.#freed
-    this.#freed = []
-    return freed
+    return this.#freed.take()
   }
-
   /** The freeing of these is durable: they may have new owners. */
   *release(runs: readonly Run[]): Kernel<void> {
     for (const { start, n } of runs) {
-      if (this.poison) yield* this.#poison(start, n)
+      if (this.poison) yield* poison(this.cache, start, n)
       const g = this.groupOf(start)
-      fillBits(this.#waiting.get(g)!, start - groupStart(this.geo, g), n, 0)
+      this.#freed.release(g, start - groupStart(this.geo, g), n)
       this.#longest[g] = this.geo.blocksPerGroup
-      this.freedBlocks -= n
-    }
-    if (this.freedBlocks === 0) this.#waiting.clear()
-  }
-
-  /**
-   * Overwrite blocks that are about to be free, so that whoever reads them as data is found out. While their bits are
-   * still set, so that no new owner can be hit. An instrument, not a cost: not counted, and a failure changes nothing.
-   */
-  *#poison(start: BlockNr, n: number): Kernel<void> {
-    const { blockSize } = this.geo
-    const most = Math.ceil((1 << 20) / blockSize)
-    for (let done = 0; done < n; done += most) {
-      const count = Math.min(most, n - done)
-      const bytes = Buffer.alloc(count * blockSize, 0xaa)
-      for (let i = 0; i < count; i++) bytes.write(`${POISON_TAG}${start + done + i}\n`, i * blockSize)
-      const bio = new Bio('write', (start + done) * blockSize, PageVec.of(bytes))
-      yield* attempt(() => submitAndWait(this.cache.device, bio))
     }
   }
 
@@ -371,7 +312,7 @@ export class Volume {
   *allocateIno(parent: number, isDirectory: boolean): Kernel<number, 'ENOSPC' | 'EIO'> {
     const { groupCount, inodesPerGroup } = this.geo
     const near = parent === 0 ? 0 : Math.floor((parent - 1) / inodesPerGroup)
-    const first = isDirectory ? this.#groupForDirectory() : this.#groupForFile(near)
+    const first = isDirectory ? groupForDirectory(this.geo, this.descs, this.freeInodes) : groupForFile(this.geo, this.descs, near)
     for (let i = 0; i < groupCount; i++) {
       const g = (first + i) % groupCount
       if (this.descs.count(g, 'freeInodes') === 0) continue
@@ -385,26 +326,6 @@ export class Volume {
       return g * inodesPerGroup + bit + 1
     }
     return yield* raise('ENOSPC', 'ENOSPC.inodes')
-  }
-
-  #groupForDirectory(): number {
-    const average = Math.floor(this.freeInodes / this.geo.groupCount)
-    let best = 0
-    let most = -1
-    for (let g = 0; g < this.geo.groupCount; g++) {
-      if (this.descs.count(g, 'freeInodes') < average || this.descs.count(g, 'freeBlocks') <= most) continue
-      best = g
-      most = this.descs.count(g, 'freeBlocks')
-    }
-    return best
-  }
-
-  #groupForFile(near: number): number {
-    for (let i = 0; i < this.geo.groupCount; i++) {
-      const g = (near + i) % this.geo.groupCount
-      if (this.descs.count(g, 'freeInodes') > 0 && this.descs.count(g, 'freeBlocks') > 0) return g
-    }
-    return near
   }
 
   /** Give inode `ino` back. @throws Error if it is free already */

@@ -9,9 +9,9 @@ import { HOLE } from '../extent-map.ts'
 import { accountBlocks } from './accounting.ts'
 import { extOf, INODE } from './inode-table.ts'
 import {
-  create, finish, foreign, fsck, judge, leftOf, made, MIB, mounted, NOW, ok, place, punch,
+  create, finish, fsck, judge, leftOf, made, MIB, mounted, NOW, ok, place, punch,
 } from './judges.test-util.ts'
-import { POISON_TAG } from './groups.ts'
+import { POISON_TAG } from './poison.ts'
 import { mountFormat } from './mount.ts'
 import { RO_ORPHAN_PRESENT, SB } from './superblock.ts'
 

@@ -40,9 +40,9 @@ export const SB = {
   logClusterSize: 28, blocksPerGroup: 32, clustersPerGroup: 36, inodesPerGroup: 40, mtime: 44, wtime: 48,
   mountCount: 52, maxMountCount: 54, magic: 56, state: 58, errors: 60, lastCheck: 64, creatorOs: 72, revision: 76,
   firstIno: 84, inodeSize: 88, groupNr: 90, compat: 92, incompat: 96, roCompat: 100, uuid: 104, label: 120,
-  reservedDescBlocks: 206, journalInum: 224, lastOrphan: 232, hashSeed: 236, hashVersion: 252, journalBackupType: 253, descSize: 254, mkfsTime: 264,
-  journalBlocks: 268, blocksHigh: 336,
-  minExtraSize: 348, wantExtraSize: 350, flags: 352, checksumType: 373, checksumSeed: 624, checksum: 1020,
+  reservedDescBlocks: 206, journalInum: 224, lastOrphan: 232, hashSeed: 236, hashVersion: 252, journalBackupType: 253,
+  descSize: 254, mkfsTime: 264, journalBlocks: 268, blocksHigh: 336, minExtraSize: 348, wantExtraSize: 350, flags: 352,
+  checksumType: 373, checksumSeed: 624, checksum: 1020,
 } as const
 
 /** There is a journal: inode `journalInum`. */
@@ -82,7 +82,8 @@ type Word = 'compat' | 'incompat' | 'roCompat'
 
 /** Features that are understood, by word and bit. */
 const UNDERSTOOD: Record<Word, number> = {
-  compat: 0x1 | COMPAT_HAS_JOURNAL | 0x8 | 0x10 | COMPAT_DIR_INDEX | 0x800 | COMPAT_ORPHAN_FILE, // dir_prealloc ext_attr resize_inode stable_inodes
+  // and dir_prealloc, ext_attr, resize_inode, stable_inodes
+  compat: 0x1 | COMPAT_HAS_JOURNAL | 0x8 | 0x10 | COMPAT_DIR_INDEX | 0x800 | COMPAT_ORPHAN_FILE,
   incompat: INCOMPAT_FILETYPE | INCOMPAT_EXTENTS | INCOMPAT_64BIT | 0x200 | INCOMPAT_CSUM_SEED | INCOMPAT_RECOVER, // flex_bg
   roCompat: RO_SPARSE_SUPER | RO_LARGE_FILE | RO_HUGE_FILE | RO_UNINIT_BG | RO_DIR_NLINK | RO_EXTRA_ISIZE | RO_METADATA_CSUM,
 }
