@@ -27,6 +27,7 @@ const SIGNATURES = {
   writev: { arguments: ['i32', 'pointer', 'i32'], return: 'i64' },
   pwritev: { arguments: ['i32', 'pointer', 'i32', 'i64'], return: 'i64' },
   pwritev2: { arguments: ['i32', 'pointer', 'i32', 'i64', 'i32'], return: 'i64' },
+  getdents64: { arguments: ['i32', 'pointer', 'u64'], return: 'i64' },
   lseek: { arguments: ['i32', 'i64', 'i32'], return: 'i64' },
   truncate: { arguments: ['string', 'i64'], return: 'i32' },
   ftruncate: { arguments: ['i32', 'i64'], return: 'i32' },
@@ -61,7 +62,7 @@ export const C = {
   RWF_DSYNC: 2,
   PROT_NONE: 0, PROT_READ: 1, PROT_WRITE: 2, MAP_SHARED: 1, MAP_PRIVATE: 2, MAP_ANONYMOUS: 0x20,
   AT_FDCWD: -100, AT_SYMLINK_NOFOLLOW: 0x100, UTIME_NOW: 0x3fffffff,
-  CLONE_NEWNS: 0x20000, MS_REC: 0x4000, MS_PRIVATE: 0x40000, MNT_DETACH: 2,
+  CLONE_NEWNS: 0x20000, MS_RDONLY: 1, MS_REC: 0x4000, MS_PRIVATE: 0x40000, MNT_DETACH: 2,
   LOOP_CTL_GET_FREE: 0x4c82, LOOP_CONFIGURE: 0x4c0a, LOOP_CLR_FD: 0x4c01, LO_FLAGS_AUTOCLEAR: 4, BLKFLSBUF: 0x1261,
 } as const
 

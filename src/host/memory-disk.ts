@@ -136,6 +136,17 @@ export class MemoryDisk {
     for (const segment of segments) writeAll(this.memory, segment)
   }
 
+  /** Change only these bytes. Nothing may be mounted. */
+  patch(segments: readonly Segment[]): void {
+    for (const segment of segments) writeAll(this.memory, segment)
+  }
+
+  /** All bytes of the disk as they are. Nothing may be mounted. */
+  image(): Buffer {
+    check('fsync', this.libc.call('fsync', this.loop))
+    return readRange(this.memory, 0, this.size)
+  }
+
   /** As `restore`, from an image file. @throws Error if the image is larger than the disk */
   restoreFile(path: string): void {
     const fd = openSync(path, 'r')
@@ -152,6 +163,12 @@ export class MemoryDisk {
   mount(directory: string, fsType: string, data: string): number {
     this.flush()
     return this.libc.call('mount', this.device, directory, fsType, 0n, data)
+  }
+
+  /** Mount the disk so that the mount writes nothing. @returns 0, or minus the errno */
+  mountReadOnly(directory: string, fsType: string): number {
+    this.flush()
+    return this.libc.call('mount', this.device, directory, fsType, BigInt(C.MS_RDONLY), '')
   }
 
   /** Unmount. @throws Error if it is busy: a file is still open */

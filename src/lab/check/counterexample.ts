@@ -81,8 +81,8 @@ export const printCounterexample = (c: CounterexampleFile): string => {
 
 // --- parsing ---------------------------------------------------------------------------------------------------------
 
-/** A field that is not what it should be. */
-class Bad extends Error {}
+/** A field that is not what it should be: the message names it. */
+export class Bad extends Error {}
 
 const bad = (at: string, want: string, found: unknown): never => {
   const text = found === undefined ? 'nothing' : (JSON.stringify(found) ?? String(found))
@@ -136,7 +136,8 @@ const actionsOf = (v: unknown, at: string): Actions => listOf(v, at).map((a, i) 
 const MOST_FIBERS = 4
 const MOST_ACTIONS = 7
 
-const programOf = (v: unknown): Program => {
+/** A program. @throws Bad */
+export const programOf = (v: unknown): Program => {
   const p = fieldsOf(v, 'program')
   only(p, 'program', ['config', 'before', 'fibers'])
   const c = fieldsOf(p['config'], 'program.config')
@@ -160,7 +161,8 @@ const programOf = (v: unknown): Program => {
 /** Most courses of one decision. */
 const MOST_COURSES = 1 << 16
 
-const tapeOf = (v: unknown): TapeData => {
+/** A tape. @throws Bad */
+export const tapeOf = (v: unknown): TapeData => {
   const t = fieldsOf(v, 'tape')
   only(t, 'tape', KINDS)
   const kinds = KINDS.filter((k) => t[k] !== undefined)
@@ -176,7 +178,8 @@ const tapeOf = (v: unknown): TapeData => {
 const HASH = /^sha256:[0-9a-f]{64}$/
 const hashOf = (v: unknown, at: string): string => textOf(v, at, HASH, 'sha256: and 64 hexadecimal digits')
 
-const designOf = (v: unknown): Design => {
+/** A design. @throws Bad */
+export const designOf = (v: unknown): Design => {
   const d = fieldsOf(v, 'strategy')
   only(d, 'strategy', ['name', 'file', 'hash', 'mutant'])
   const [name, file, hash] = [textOf(d['name'], 'strategy.name'), textOf(d['file'], 'strategy.file'), hashOf(d['hash'], 'strategy.hash')]

@@ -11,8 +11,8 @@
 import { fold } from '../check/hash.ts'
 import { declared } from './declared.ts'
 import { type Epoch, epochsOf, type DriveOptions } from './epochs.ts'
-import type { Finding } from './expect.ts'
-import { digestOf, OurJudge, type Recover } from './judge.ts'
+import type { ExpectedAt, Finding } from './expect.ts'
+import { digestOf, type Judged, OurJudge } from './judge.ts'
 import type { Recording } from './record.ts'
 import { type Bounds, countStates, visit } from './states.ts'
 
@@ -24,9 +24,8 @@ export interface CrashOptions extends DriveOptions {
   readonly epochStates?: number
   readonly torn?: boolean
   readonly seed?: number
-  readonly recover?: Recover | null
-  /** Stop at the first violation that is not declared. */
-  readonly stop?: boolean
+  /** Stop at the first violation that is not declared; of this claim only, if it is a text. */
+  readonly stop?: boolean | string
   /** Leave the lazy search out. */
   readonly sampleOnly?: boolean
   readonly beat?: (states: number, epoch: number) => void
@@ -137,13 +136,20 @@ export class Tally {
     if (recovered) this.recovered++
   }
 
-  /** @returns true if a violation was noted that is not declared */
+  readonly #stop: boolean | string
+
+  /** @param stop which violations are told to the caller; see CrashOptions */
+  constructor(stop: boolean | string = false) {
+    this.#stop = stop
+  }
+
+  /** @returns true if this ends the run */
   note(findings: readonly Finding[], where: () => StateAt): boolean {
     let isBad = false
     const seen = new Set<string>()
     for (const f of findings) {
       const key = `${f.claim} ${f.declared}`
-      if (!f.declared) isBad = true
+      if (!f.declared && (this.#stop === true || this.#stop === f.claim)) isBad = true
       const known = this.broken.get(key)
       if (known === undefined) this.broken.set(key, { ...f, states: 1, first: where() })
       else if (!seen.has(key)) known.states++
@@ -156,25 +162,17 @@ export class Tally {
 /** Judge the crash states of a recording with our own judge. */
 export const crash = (recording: Recording, options: CrashOptions): CrashReport => {
   const { layout, mode } = recording
-  const judge = new OurJudge(layout, declared[mode], options.recover ?? null)
-  const counts: number[] = []
-  const all: number[] = []
-  for (const e of epochsOf(recording.log, recording.medium(), options)) {
-    counts.push(countStates(e, e.last))
-    for (const point of recording.oracle.points(e)) all.push(countStates(e, point))
-  }
-  const bounds: Bounds = {
-    states: share(all, options.states, options.epochStates ?? 4096), seed: options.seed ?? 1, torn: options.torn ?? false,
-  }
-  const tally = new Tally()
+  const judge = new OurJudge(layout, declared[mode], recording.recover)
+  const { counts, log2States } = sizesOf(recording, options)
+  const bounds = boundsOf(recording, options)
+  const tally = new Tally(options.stop)
   const print = new Fingerprint()
   const medium = recording.medium()
-  let [exhausted, lazy, lazyRuns, log2States] = [0, 0, 0, 0]
+  let [exhausted, lazy, lazyRuns] = [0, 0, 0]
   let before: readonly (readonly [number, Buffer])[] = []
   for (const epoch of epochsOf(recording.log, medium, options)) {
     for (const [nr, old] of before) print.flip(nr, old, medium.read(nr))
     before = epoch.uncertain.map((u) => [u.nr, u.versions[0]!] as const)
-    log2States += log2Of(epoch)
     const isBad = judgeEpoch(epoch, recording, judge, bounds, { tally, print, options, medium })
     const isExhausted = counts[epoch.index]! <= bounds.states
     if (isExhausted) exhausted++
@@ -182,9 +180,9 @@ export const crash = (recording: Recording, options: CrashOptions): CrashReport 
       const covered = judge.lazily(epoch, epoch.last, LAZY_RUNS)
       lazyRuns += covered.runs
       if (covered.complete) lazy++
-      if (tally.note(covered.findings, () => ({ epoch: epoch.index, point: epoch.last, picks: covered.picks ?? [], tear: null })) && options.stop === true) break
+      if (tally.note(covered.findings, () => ({ epoch: epoch.index, point: epoch.last, picks: covered.picks ?? [], tear: null }))) break
     }
-    if (isBad && options.stop === true) break
+    if (isBad) break
   }
   return {
     epochs: counts.length, exhausted, lazy, sampled: counts.length - exhausted - lazy, lazyRuns, log2States, judged: tally.judged,
@@ -192,6 +190,87 @@ export const crash = (recording: Recording, options: CrashOptions): CrashReport 
     broken: [...tally.broken.values()],
   }
 }
+
+/** A state for a judge that needs a whole image. */
+export interface WholeState {
+  readonly at: StateAt
+  readonly expected: ExpectedAt
+  /** Every block that was ever written, as this state has it. A view that changes with the next state. */
+  readonly blocks: ReadonlyMap<number, Buffer>
+}
+
+/** Distinct states, each once, at the point where most is promised. At most `options.states`. */
+export function* distinctStates(recording: Recording, options: CrashOptions): Generator<WholeState> {
+  const { oracle, log } = recording
+  const medium = recording.medium()
+  const print = new Fingerprint()
+  const bounds = boundsOf(recording, options)
+  const blocks = new Map<number, Buffer>()
+  for (const e of log.entries) if (e.kind === 'write') for (const { nr } of e.blocks) blocks.set(nr, medium.read(nr))
+  const put = (nr: number, bytes: Buffer): void => {
+    print.flip(nr, blocks.get(nr)!, bytes)
+    blocks.set(nr, bytes)
+  }
+  let left = options.states
+  for (const epoch of epochsOf(log, medium, options)) {
+    for (const nr of blocks.keys()) if (blocks.get(nr) !== medium.read(nr)) put(nr, medium.read(nr))
+    for (const point of oracle.points(epoch)) {
+      const expected = oracle.at(epoch, point)
+      const held = epoch.uncertain.map((u) => u.versions[0]!)
+      const change = (slot: number, bytes: Buffer): void => {
+        held[slot] = bytes
+        put(epoch.uncertain[slot]!.nr, bytes)
+      }
+      for (const picks of visit(epoch, point, bounds, change)) {
+        if (!print.isNew()) continue
+        if (left-- <= 0) return
+        yield { at: whereIs(epoch, point, picks, held), expected, blocks }
+      }
+      for (let i = 0; i < held.length; i++) change(i, epoch.uncertain[i]!.versions[0]!)
+    }
+  }
+}
+
+/** A judge of whole images: e2fsck, the kernel. */
+export interface ImageJudge {
+  judge(state: WholeState): Promise<Judged>
+}
+
+/** Judge distinct states with a judge of whole images. */
+export const crashWith = async (recording: Recording, judge: ImageJudge, options: CrashOptions): Promise<CrashReport> => {
+  const tally = new Tally(options.stop)
+  const { counts, log2States } = sizesOf(recording, options)
+  const bounds = boundsOf(recording, options)
+  for (const state of distinctStates(recording, options)) {
+    const { promises, findings, recovered } = await judge.judge(state)
+    tally.judged++
+    tally.state(promises, recovered)
+    options.beat?.(tally.judged, state.at.epoch)
+    if (findings.length > 0 && tally.note(findings, () => state.at)) break
+  }
+  const exhausted = counts.filter((n) => n <= bounds.states).length
+  return {
+    epochs: counts.length, exhausted, lazy: 0, sampled: counts.length - exhausted, lazyRuns: 0, log2States, judged: tally.judged,
+    states: tally.judged, recovered: tally.recovered, promises: tally.promises, histogram: tally.histogram, evaluations: tally.promises,
+    broken: [...tally.broken.values()],
+  }
+}
+
+/** States by epoch, and the binary logarithm of their product over all. */
+const sizesOf = (recording: Recording, options: CrashOptions): { counts: number[]; all: number[]; log2States: number } => {
+  const [counts, all]: [number[], number[]] = [[], []]
+  let log2States = 0
+  for (const e of epochsOf(recording.log, recording.medium(), options)) {
+    counts.push(countStates(e, e.last))
+    log2States += log2Of(e)
+    for (const point of recording.oracle.points(e)) all.push(countStates(e, point))
+  }
+  return { counts, all, log2States }
+}
+
+const boundsOf = (recording: Recording, options: CrashOptions): Bounds => ({
+  states: share(sizesOf(recording, options).all, options.states, options.epochStates ?? 4096), seed: options.seed ?? 1, torn: options.torn ?? false,
+})
 
 /** Most runs of the lazy search for one question of an epoch. */
 const LAZY_RUNS = 20_000
@@ -205,7 +284,7 @@ interface Run {
   readonly medium: ReturnType<Recording['medium']>
 }
 
-/** @returns true if a state breaks a claim, and that is not declared */
+/** @returns true if the run ends here */
 const judgeEpoch = (epoch: Epoch, { oracle }: Recording, judge: OurJudge, bounds: Bounds, run: Run): boolean => {
   const { tally, print, options, medium } = run
   let isBad = false
@@ -222,11 +301,11 @@ const judgeEpoch = (epoch: Epoch, { oracle }: Recording, judge: OurJudge, bounds
       tally.judged++
       if (print.isNew()) tally.state(promises, recovered)
       if (findings.length > 0 && tally.note(findings, () => whereIs(epoch, point, picks, held))) isBad = true
-      if (isBad && options.stop === true) break
+      if (isBad) break
       if ((tally.judged & 1023) === 0) options.beat?.(tally.judged, epoch.index)
     }
     for (let i = 0; i < held.length; i++) change(i, epoch.uncertain[i]!.versions[0]!)
-    if (isBad && options.stop === true) return true
+    if (isBad) return true
   }
   return isBad
 }

@@ -8,21 +8,17 @@
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { nameOf, slots } from '../../fs/formats/dirents.ts'
 import { FL_EXTENTS, INODE, MAP_BYTES } from '../../fs/formats/inode-table.ts'
-import { type Geometry, groupStart, hasSuper, parseSuperblock, SB, SB_POS, SB_SIZE } from '../../fs/formats/superblock.ts'
+import { COMPAT_HAS_JOURNAL, type Geometry, groupStart, hasSuper, parseSuperblock, SB, SB_POS, SB_SIZE } from '../../fs/formats/superblock.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../fs/inode.ts'
 
 /** Reads one block. */
 export type ReadBlock = (nr: number) => Buffer
 
-const INCOMPAT_64BIT = 0x80
-const COMPAT_HAS_JOURNAL = 0x4
 
 /** Where things are. Fixed for the life of a file system. */
 export interface Layout {
   readonly geo: Geometry
   readonly groups: readonly { readonly blockBitmap: number; readonly inodeBitmap: number; readonly table: number }[]
-  /** Bytes of a group descriptor. */
-  readonly descSize: number
   /** The inode of the journal; 0: none. */
   readonly journalIno: number
 }
@@ -34,15 +30,14 @@ export const layoutOf = (read: ReadBlock, blockSize: number, deviceSize: number)
   const parsed = parseSuperblock(sb, 'the device', deviceSize)
   if (isLeft(parsed)) return parsed.left.message
   const geo = parsed.right
-  const wide = (sb.readUInt32LE(SB.incompat) & INCOMPAT_64BIT) !== 0
-  const descSize = wide ? sb.readUInt16LE(254) : 32
+  const { descSize } = geo
   const groups = Array.from({ length: geo.groupCount }, (_, g) => {
     const desc = read(geo.firstDataBlock + 1 + Math.floor((g * descSize) / blockSize))
     const from = (g * descSize) % blockSize
     return { blockBitmap: desc.readUInt32LE(from), inodeBitmap: desc.readUInt32LE(from + 4), table: desc.readUInt32LE(from + 8) }
   })
-  const journalIno = (sb.readUInt32LE(SB.compat) & COMPAT_HAS_JOURNAL) !== 0 ? sb.readUInt32LE(224) : 0
-  return { geo, groups, descSize, journalIno }
+  const journalIno = (sb.readUInt32LE(SB.compat) & COMPAT_HAS_JOURNAL) !== 0 ? sb.readUInt32LE(SB.journalInum) : 0
+  return { geo, groups, journalIno }
 }
 
 /** Blocks of one group's own copies and tables, as [start, n) runs. */

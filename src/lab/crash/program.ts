@@ -20,6 +20,7 @@ import { type Epoch, Medium } from './epochs.ts'
 import type { ExpectedAt, FileAt, Finding, NamesAt, Oracle } from './expect.ts'
 import { layoutOf } from './ext.ts'
 import { CrashLog } from './log.ts'
+import { recoveryOf } from './recover.ts'
 import { blockReader, type Recording } from './record.ts'
 
 /** What runs, and how. */
@@ -90,7 +91,7 @@ export const recordProgram = (o: ProgramOptions, tape: TapeData | Sources): Prog
   if (typeof layout === 'string') throw new Error(layout)
   const oracle = new ProgramOracle(o.program, world, calls.filter((c) => c !== undefined).map((c) => ({ ...c, did: { ...c.did } })), declared[o.mode])
   return {
-    log, first, medium: () => new Medium(read), layout, mode: o.mode, oracle, model: null, size: first.size, operations: calls.length, failed: 0,
+    log, first, medium: () => new Medium(read), layout, mode: o.mode, oracle, recover: recoveryOf(layout, read), model: null, size: first.size, operations: calls.length, failed: 0,
     tape: strip(recording.data), outcome: run.outcome, world,
   }
 }

@@ -9,6 +9,7 @@ import { Bio } from '../../block/bio.ts'
 import { MemoryDevice } from '../../block/memory-device.ts'
 import type { FileSystem } from '../../fs/file-system.ts'
 import { extOf, INODE } from '../../fs/formats/inode-table.ts'
+import type { DataMode } from '../../fs/journal/journal.ts'
 import type { AnyStrategy } from '../../fs/strategy.ts'
 import { PageVec } from '../../kernel/page-vec.ts'
 import { Replayer } from '../replay.ts'
@@ -19,6 +20,8 @@ import { Medium } from './epochs.ts'
 import type { Oracle } from './expect.ts'
 import { type Layout, layoutOf } from './ext.ts'
 import { type CrashLog, RecordingDevice } from './log.ts'
+import type { Recover } from './judge.ts'
+import { recoveryOf } from './recover.ts'
 import { type Census, Model } from './model.ts'
 import { ModelOracle } from './oracle.ts'
 
@@ -48,6 +51,8 @@ export interface Recording {
   readonly layout: Layout
   readonly mode: CrashMode
   readonly oracle: Oracle
+  /** What a mount would replay; null: there is no journal. */
+  readonly recover: Recover | null
   readonly model: Model | null
   /** Bytes of the device. */
   readonly size: number
@@ -58,6 +63,15 @@ export interface Recording {
 
 /** The format of a mode. */
 export const formatOf = (mode: CrashMode): FormatName => (mode === 'ext2' ? 'ext2' : 'ext4')
+
+/** Blocks of the journal, where there is one: the fewest that the kernel takes. */
+const JOURNAL_BLOCKS = 1024
+
+/** Is there a journal in this mode? */
+export const hasJournal = (mode: CrashMode): boolean => mode.includes('data=')
+
+/** How its journal treats data. */
+export const dataModeOf = (mode: CrashMode): DataMode | 'none' => (hasJournal(mode) ? (mode.slice('ext4,data='.length) as DataMode) : 'none')
 
 /** Reads the blocks of a device that nobody writes to any more. */
 export const blockReader = (device: MemoryDevice, blockSize: number): ((nr: number) => Buffer) => {
@@ -85,12 +99,12 @@ const censusOf = (fs: FileSystem, stat: (path: string) => { ino: number }): Cens
 export const recordWorkload = (o: RecordOptions): Recording => {
   const { mode, blockSize = 4096, size = 16 << 20, salt = 0 } = o
   const device = new MemoryDevice(size, { fill: 0xaa })
-  const made = make(device, { format: formatOf(mode), blockSize, zeroTables: true })
+  const made = make(device, { format: formatOf(mode), blockSize, zeroTables: true, ...(hasJournal(mode) && { journalBlocks: JOURNAL_BLOCKS, metadataCsum: true }) })
   if (isLeft(made)) throw new Error(made.left.message)
   const first = device.fork()
   const recorder = new RecordingDevice(device, blockSize)
   const mounted = mount(recorder, {
-    strategy: o.strategy, ...(o.maxFolioOrder !== undefined && { maxFolioOrder: o.maxFolioOrder }), ...(o.verbs && { verbs: o.verbs }),
+    strategy: o.strategy, journal: dataModeOf(mode), ...(o.maxFolioOrder !== undefined && { maxFolioOrder: o.maxFolioOrder }), ...(o.verbs && { verbs: o.verbs }),
   })
   if (isLeft(mounted)) throw new Error(mounted.left.message)
   const { posix, fs } = mounted.right
@@ -118,5 +132,5 @@ export const recordWorkload = (o: RecordOptions): Recording => {
   const layout = layoutOf(read, blockSize, size)
   if (typeof layout === 'string') throw new Error(layout)
   const oracle = new ModelOracle(model, declared[mode], o.torn)
-  return { log, first, medium: () => new Medium(read), layout, mode, oracle, model, size, operations: index, failed }
+  return { log, first, medium: () => new Medium(read), layout, mode, oracle, recover: recoveryOf(layout, read), model, size, operations: index, failed }
 }

@@ -22,7 +22,6 @@ interface Held {
 }
 
 const ROOT = 2
-const LAST_ORPHAN = 232
 /** bg_flags. */
 const INODE_UNINIT = 1
 const BLOCK_UNINIT = 2
@@ -117,8 +116,8 @@ export class Structure {
   }
 
   #desc(g: number): { nr: number; at: number } {
-    const { geo, descSize } = this.#layout
-    return { nr: geo.firstDataBlock + 1 + Math.floor((g * descSize) / geo.blockSize), at: (g * descSize) % geo.blockSize }
+    const { geo } = this.#layout
+    return { nr: geo.firstDataBlock + 1 + Math.floor((g * geo.descSize) / geo.blockSize), at: (g * geo.descSize) % geo.blockSize }
   }
 
   #flags(read: Reader, g: number): number {
@@ -130,7 +129,7 @@ export class Structure {
     const { geo } = this.#layout
     const orphans = new Set<number>()
     const at = SB_POS % geo.blockSize
-    let ino = read.block(Math.floor(SB_POS / geo.blockSize)).readUInt32LE(at + LAST_ORPHAN)
+    let ino = read.block(Math.floor(SB_POS / geo.blockSize)).readUInt32LE(at + SB.lastOrphan)
     while (ino !== 0 && ino <= geo.totalInodes && !orphans.has(ino)) {
       orphans.add(ino)
       const place = inodePlace(this.#layout, ino)
