@@ -62,7 +62,7 @@ export const checkBalance = ({ fs, cache }: Session): string | null => {
 
 /** I8 and I9: uptodate blocks hold the file's bytes, and clean ones those of the disk. */
 export const checkCache = (
-  { fs, device }: Session, bytesOf: (ino: number) => SparseBytes | undefined,
+  { fs }: Session, bytesOf: (ino: number) => SparseBytes | undefined,
 ): string | null => {
   const block = fs.blockSize
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
@@ -83,7 +83,7 @@ export const checkCache = (
         if ((bits & DIRTY) !== 0) continue
         inode.map.lookup(pos / block, 1, e)
         if (e.state === DELALLOC) return `I9: ${where} is clean and still delayed`
-        if (e.state === MAPPED) sure(submitAndWait(device, new Bio('read', e.pblk * block, PageVec.of(disk))))
+        if (e.state === MAPPED) sure(submitAndWait(fs.device, new Bio('read', e.pblk * block, PageVec.of(disk))))
         else disk.fill(0)
         if (!cached.equals(disk.subarray(0, n))) return `I9: ${where} is clean and uptodate, unlike the disk`
       }

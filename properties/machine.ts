@@ -13,6 +13,7 @@ import { isLeft } from 'fp-ts/lib/Either.js'
 import { MemoryDevice } from '../src/block/memory-device.ts'
 import { MAPPED } from '../src/fs/extent-map.ts'
 import { mkfs } from '../src/fs/formats/mkfs.ts'
+import type { DataMode } from '../src/fs/journal/journal.ts'
 import { mmapLoad, mmapStore } from '../src/fs/mmap.ts'
 import type { AnyStrategy } from '../src/fs/strategy.ts'
 import type { Choices } from '../src/kernel/choices.ts'
@@ -42,6 +43,8 @@ export interface Setting {
   readonly limitPages?: number
   /** Blocks that each user may have, by id; `{}` counts without a limit. Default: no quota. */
   readonly quota?: Readonly<Record<number, number>>
+  /** The device has a journal behind `size` more bytes, and is mounted with this data mode. Default: no journal. */
+  readonly journal?: DataMode
   /** Never the plain prefix: every write goes through the generator, as it does under a scheduler. */
   readonly waiting?: boolean
 }
@@ -88,15 +91,20 @@ export const strategyNamed = (name: string): AnyStrategy => {
   return found
 }
 
+/** The smallest journal that there may be. */
+const JOURNAL_BLOCKS = 1024
+
 const pristine = new Map<string, MemoryDevice>()
 
 /** A fresh device with an empty file system; made once for each size and format, then forked. */
-export const freshDevice = ({ format, blockSize, size = DEVICE_SIZE }: Setting): MemoryDevice => {
-  const key = `${format} ${blockSize} ${size}`
+export const freshDevice = ({ format, blockSize, size: room = DEVICE_SIZE, journal }: Setting): MemoryDevice => {
+  const journalBlocks = journal === undefined ? 0 : JOURNAL_BLOCKS
+  const size = room + journalBlocks * blockSize
+  const key = `${format} ${blockSize} ${size} ${journalBlocks}`
   let device = pristine.get(key)
   if (device === undefined) {
     pristine.set(key, (device = new MemoryDevice(size, { fill: 0xaa })))
-    const made = run(mkfs(device, { format, blockSize, zeroTables: true }))
+    const made = run(mkfs(device, { format, blockSize, zeroTables: true, journalBlocks, metadataCsum: journalBlocks > 0 && format === 'ext4' }))
     if (isLeft(made)) throw new Error(`mkfs: ${made.left}`)
   }
   return device.fork()
@@ -111,6 +119,7 @@ export const mountAs = (
     maxFolioOrder: setting.maxFolioOrder,
     limitPages: setting.limitPages ?? 4096,
     poison: true,
+    ...(setting.journal !== undefined && { journal: setting.journal }),
     ...(setting.quota !== undefined && { quota: setting.quota }),
     ...((choices !== undefined || setting.waiting === true) && { choices: choices ?? { choose: () => 0 } }),
     ...(verbs !== undefined && { verbs }),

@@ -2,7 +2,8 @@
  * soak: a long run. So many random steps on every strategy and format, each answer compared with the model, each image
  * judged by e2fsck.
  *
- *   node properties/soak.ts --operations 100000 [--seed 1] [--strategy NAME] [--format ext2|ext4] [--checks] [--full]
+ *   node properties/soak.ts --operations 100000 [--seed 1] [--strategy NAME] [--format ext2|ext4]
+ *     [--journal ordered|writeback|journal] [--checks] [--full]
  *
  * A run is made of many small file systems, each with a setting drawn from the seed, so that a difference comes with
  * few steps. At the first one the steps are cut down and printed with their setting, ready for properties/corpus.
@@ -17,6 +18,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { DATA_MODES, type DataMode } from '../src/fs/journal/journal.ts'
 import { FORMATS, type FormatName } from '../src/lab/session.ts'
 import { Random } from '../src/lab/workload/random.ts'
 import { strategies } from '../src/strategies/index.ts'
@@ -29,11 +31,11 @@ const STEPS = 400
 
 /** One file system of a long run: its setting and its steps, by seed. */
 export const drawCase = (
-  seed: number, strategy: string, format: FormatName, full = false,
+  seed: number, strategy: string, format: FormatName, full = false, journal?: DataMode,
 ): { setting: Setting; steps: Step[] } => {
   const random = new Random(seed)
   const setting: Setting = {
-    strategy, format,
+    strategy, format, ...(journal !== undefined && { journal }),
     ...(full && { size: random.pick([512, 1024, 2048]) * 1024 }),
     blockSize: random.pick([1024, 2048, 4096]),
     maxFolioOrder: random.pick([0, 1, 2, 4, 9]),
@@ -88,12 +90,12 @@ export const shrink = (steps: readonly Step[], fails: (steps: readonly Step[]) =
 
 /** One strategy on one format. @returns null, or the report of the first difference */
 const soak = (
-  strategy: string, format: FormatName, operations: number, seed: number, checks: MachineOptions,
+  strategy: string, format: FormatName, operations: number, seed: number, checks: MachineOptions, journal?: DataMode,
 ): string | null => {
   let done = 0
   let images = 0
   for (let n = 0; done < operations; n++) {
-    const { setting, steps } = drawCase(Math.imul(seed, 0x9e3779b1) + n, strategy, format, checks.mayFail !== undefined)
+    const { setting, steps } = drawCase(Math.imul(seed, 0x9e3779b1) + n, strategy, format, checks.mayFail !== undefined, journal)
     const wrong = playCase(setting, steps, checks, true)
     if (wrong !== null) {
       const failing = shrink(steps, (fewer) => playCase(setting, fewer, checks, wrong.startsWith('e2fsck')) !== null)
@@ -112,7 +114,7 @@ const main = (): number => {
     options: {
       operations: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' },
       strategy: { type: 'string' }, format: { type: 'string' }, checks: { type: 'boolean', default: false },
-      full: { type: 'boolean', default: false },
+      full: { type: 'boolean', default: false }, journal: { type: 'string' },
     },
   })
   const operations = Number(values.operations)
@@ -121,13 +123,18 @@ const main = (): number => {
     console.error('soak: --operations and --seed must be whole numbers, as in --operations 100000 --seed 1')
     return 2
   }
+  const journal = DATA_MODES.find((m) => m === values.journal)
+  if (values.journal !== undefined && journal === undefined) {
+    console.error(`soak: --journal is one of ${DATA_MODES.join(', ')}`)
+    return 2
+  }
   const checks: MachineOptions = {
     cache: values.checks, space: values.checks, ...(values.full && { mayFail: mayBeFull }),
   }
   let failed = 0
   for (const { name } of strategies.filter((s) => values.strategy === undefined || s.name === values.strategy)) {
     for (const format of FORMATS.filter((f) => values.format === undefined || f === values.format)) {
-      const wrong = soak(name, format, operations, seed, checks)
+      const wrong = soak(name, format, operations, seed, checks, journal)
       if (wrong === null) continue
       failed++
       console.error(`FAILED ${wrong}\n`)
