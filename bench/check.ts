@@ -25,7 +25,7 @@ import { execute, Machine } from '../src/sim/scheduler.ts'
 import { randomChoices } from '../src/sim/sources.ts'
 import { reserveAllocate } from '../src/strategies/reserve-allocate.ts'
 import { CLAIMS, JUDGES } from '../properties/claims/index.ts'
-import { type Estimate, estimate, show } from './statistics.ts'
+import { type Estimate, estimate, show } from '../src/lab/statistics.ts'
 
 const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '11' }, json: { type: 'string' } } })
 const rounds = Number(options.rounds)

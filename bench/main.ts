@@ -16,7 +16,7 @@ import { make, mount } from '../src/lab/session.ts'
 import { strategies } from '../src/strategies/index.ts'
 import { reserveAllocate } from '../src/strategies/reserve-allocate.ts'
 import { type Contender, memfs, memoryCopy, must, ours, zen } from './contenders.ts'
-import { type Estimate, estimate, show } from './statistics.ts'
+import { type Estimate, estimate, show } from '../src/lab/statistics.ts'
 
 const MIB = 1 << 20
 const FILE = 64 * MIB

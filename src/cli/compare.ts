@@ -1,41 +1,47 @@
 /**
- * perform-write compare: designs side by side on the same workloads, format, block and folio size.
+ * perform-write compare: designs side by side on the same workloads, formats, block and folio sizes and sources.
  *
- * One factor changes at a time, the design. Contents are compared with the independent model, images shown to the judges
- * that this machine has, every claim of the quick pass checked under a fault at each site of each scene.
+ * One factor changes at a time. Contents are compared with the independent model, images shown to the judges that this machine
+ * has, every claim of the quick pass checked under a fault at each site of each scene. Counts are exact; wall time is taken
+ * afterwards, in paired rounds, while nothing else of ours runs.
  */
 import { Command } from 'commander'
-import { Ledger, monoidLedger } from '../kernel/ledger.ts'
-import { type Claim, CLAIMS } from '../lab/claims.ts'
-import { type Fixed, groundDevice, type Kill, verdicts } from '../lab/fault-pass.ts'
-import { play } from '../lab/play.ts'
-import { scene, SCENES } from '../lab/scene.ts'
+import type { Fixed, Kill } from '../lab/fault-pass.ts'
 import { openWorkload } from '../lab/workload/registry.ts'
-import {
-  type Column, claimsTable, conclusion, costTable, failures, isMarked, judgeLines, undoTable, wallLines,
-} from '../report/comparison.ts'
-import { plural } from '../report/format.ts'
-import { wrap } from '../report/table.ts'
+import { SOURCES, type SourceName } from '../lab/write-source.ts'
+import { changes } from '../report/changes.ts'
+import { type Column, type Race, type Racer, sameGround } from '../report/document.ts'
 import { dispute, strategies } from '../strategies/index.ts'
-import { availableJudges, type Judged } from './court.ts'
+import { mustShare, readBaseline } from './baseline.ts'
+import { columnOf, comparisonOf, groundOf, type Evaluation, type Plan } from './comparison.ts'
+import { availableJudges } from './court.ts'
 import { EXIT, UsageError } from './errors.ts'
-import type { Described, Evaluated, Setting } from './evaluate.ts'
-import { formatNamed, parseBlockSize, parseOrder, parseWhole, writeJson } from './options.ts'
+import type { Described, Evaluated } from './evaluate.ts'
+import { addExportOptions, type ExportOptions, writeExports } from './exports.ts'
+import { manifestOf } from './manifest.ts'
+import { formatNamed, parseBlockSize, parseOrder, parseWhole } from './options.ts'
+import { playScene } from './play-scene.ts'
 import { designFor, isFile } from './plugin.ts'
 import { Hang, PATIENCE, runAll, runTask, type Task } from './pool.ts'
+import { printComparison } from './print-comparison.ts'
 import { Progress } from './progress.ts'
 
 const DEFAULT_WORKLOADS = ['sqlite-wal', 'append', 'random']
 /** Bytes of the device that workloads run on. */
 const DEVICE = 256 * 1024 * 1024
+/** Paired rounds of wall time. */
+const ROUNDS = 7
 
-interface Options {
+interface Options extends ExportOptions {
   readonly workload?: readonly string[]
-  readonly fs: string
-  readonly blockSize: number
-  readonly folioOrder: number
+  readonly source?: readonly SourceName[]
+  readonly fs?: readonly string[]
+  readonly blockSize?: readonly number[]
+  readonly folioOrder?: readonly number[]
+  readonly baseline?: string
+  readonly against?: string
+  readonly rounds: number
   readonly seed: number
-  readonly json?: string
   readonly judges: boolean
   readonly scene?: string
   readonly patience: number
@@ -47,37 +53,53 @@ Examples:
   perform-write compare all                                  every design that comes along; takes minutes
   perform-write compare get-block ./mine.ts                  one of them and your own
   perform-write compare --workload git-clone --fs ext2       another workload, another format
-  perform-write compare --block-size 1024 --folio-order 0    small blocks, single-page folios
+  perform-write compare --block-size 1024 --block-size 4096 --folio-order 0 --folio-order 9    four grounds, one after the other
+  perform-write compare --source user --source writev --source mmap     where the bytes come from
+  perform-write compare ./mine.ts get-block --baseline get-block --save before.json     a baseline, then
+  perform-write compare ./mine.ts get-block --baseline get-block --against before.json  what has changed since
+  perform-write compare all --html page.html --latex tables.tex --csv all.csv           for readers
   perform-write compare ./mine.ts --scene grow@3             one play of the fault pass, step by step
 
-Exit: 0 every design keeps what it claims; 1 one does not; 2 usage; 3 this machine or an image stands in the way.
+Counts are exact: any difference from --against is a change, and exit 1. Wall time is JavaScript's: its intervals are compared,
+and never decide the exit code. Costs of a design that broke a claim carry a *.
+
+Exit: 0 every design keeps what it claims; 1 one does not, or a count is not that of --against; 2 usage; 3 this machine or an
+image stands in the way.
 `
 
 /** The command. */
-export const compareCommand = (): Command =>
-  new Command('compare')
-    .description('designs side by side: claims under faults, counted cost, the cost of undo')
+export const compareCommand = (): Command => {
+  const command = new Command('compare')
+    .description('designs side by side: claims under faults, counted cost, the cost of undo, wall time')
     .argument('[designs...]', 'names, "all", or files that export a Strategy as default; none: the five of 2010')
-    .option('--workload <name|file>', 'a workload; may be given again (default: sqlite-wal, append, random)', oneMore)
-    .option('--fs <format>', 'ext2 or ext4', 'ext4')
-    .option('--block-size <bytes>', '1024, 2048 or 4096', parseBlockSize, 4096)
-    .option('--folio-order <n>', 'the largest folio: 2^n pages, 0 to 9', parseOrder, 9)
+    .option('--workload <name|file>', 'a workload; may be given again (default: sqlite-wal, append, random)', oneMore(String))
+    .option('--source <name>', `${Object.keys(SOURCES).join(', ')}: where a write's bytes come from; may be given again (default: user)`,
+      oneMore(sourceNamed))
+    .option('--fs <format>', 'ext2 or ext4; may be given again (default: ext4)', oneMore(String))
+    .option('--block-size <bytes>', '1024, 2048 or 4096; may be given again (default: 4096)', oneMore(parseBlockSize))
+    .option('--folio-order <n>', 'the largest folio: 2^n pages, 0 to 9; may be given again (default: 9)', oneMore(parseOrder))
+    .option('--baseline <design>', 'the design that wall times are compared with (default: the first)')
+    .option('--rounds <n>', 'paired rounds of wall time; 0: none', parseWhole, ROUNDS)
     .option('--seed <n>', 'of generated workloads', parseWhole, 1)
-    .option('--json <file>', 'also write the result to a file')
+    .option('--against <file>', 'compare with a result that --save wrote: counts exactly, wall time by its intervals')
+  return addExportOptions(command)
     .option('--no-judges', 'show no image to e2fsck and debugfs')
     .option('--patience <seconds>', 'how long a hook may take before it counts as an endless loop', parseWhole, PATIENCE)
     .option('--scene <name[@n][!]>', 'one play of the fault pass as a timeline: the n-th fault site fails (@n@m: both); ! from then on')
     .addHelpText('after', EXAMPLES)
     .action(async (designs: string[], options: Options) => {
       const { scene: one } = options
-      process.exitCode = await (one === undefined ? compare(designs, options) : playScene(designs, options, one))
+      process.exitCode = await (one === undefined ? compare(designs, options) : playScene(designsOf(designs), groundsOf(options), one))
     })
+}
 
-/** Did the design break a claim that it does not disclaim, or a workload, or did it not come back? */
-const isWrong = (c: Column): boolean =>
-  c.broken !== null || c.verdicts.some((v) => v.status === 'fail') || c.runs.some((r) => r.problem !== null)
+/** A parser of an option that may be given again. */
+const oneMore = <T>(parse: (text: string) => T) => (value: string, all: readonly T[] = []): T[] => [...all, parse(value)]
 
-const oneMore = (value: string, all: readonly string[] = []): string[] => [...all, value]
+const sourceNamed = (name: string): SourceName => {
+  if (Object.hasOwn(SOURCES, name)) return name as SourceName
+  throw new UsageError(`--source ${name}: no such source; known are ${Object.keys(SOURCES).join(', ')}`)
+}
 
 /** The designs that are meant: all of them, those that are named, or those of the dispute. */
 const designsOf = (given: readonly string[]): readonly string[] =>
@@ -85,48 +107,65 @@ const designsOf = (given: readonly string[]): readonly string[] =>
     ? dispute.map((s) => s.name)
     : given.flatMap((name) => (name === 'all' ? strategies.map((s) => s.name) : [name]))
 
-const fixedOf = (o: Options): Fixed => ({ format: formatNamed(o.fs), blockSize: o.blockSize, folioOrder: o.folioOrder })
+/** Each once, in the order given. */
+const unique = <T>(all: readonly T[]): readonly T[] => [...new Set(all)]
 
-/** The arguments that give these settings again, but for what is default. */
-const argumentsOf = (o: Options): string =>
-  [
-    o.fs === 'ext4' ? '' : ` --fs ${o.fs}`, o.blockSize === 4096 ? '' : ` --block-size ${o.blockSize}`,
-    o.folioOrder === 9 ? '' : ` --folio-order ${o.folioOrder}`, o.seed === 1 ? '' : ` --seed ${o.seed}`,
-  ].join('')
+const groundsOf = (o: Options): readonly Fixed[] =>
+  unique(o.fs ?? ['ext4']).map(formatNamed).flatMap((format) =>
+    unique(o.blockSize ?? [4096]).flatMap((blockSize) =>
+      unique(o.folioOrder ?? [9]).map((folioOrder) => ({ format, blockSize, folioOrder }))))
 
-/** Compare and print. @returns the exit code */
+/** Did the design break a claim that it does not disclaim, or a workload, or did it not come back? */
+const isWrong = (c: Column): boolean =>
+  c.broken !== null || c.verdicts.some((v) => v.status === 'fail') || c.runs.some((r) => r.problem !== null) ||
+  c.judges.some((j) => j.refused.length > 0)
+
+/** Compare, print, write what was asked for. @returns the exit code */
 const compare = async (given: readonly string[], o: Options): Promise<number> => {
-  const fixed = fixedOf(o)
-  const workloads = o.workload ?? DEFAULT_WORKLOADS
-  for (const w of workloads) openWorkload(w, o.seed)
-  const designs = designsOf(given)
+  const plan: Plan = {
+    grounds: groundsOf(o), workloads: unique(o.workload ?? DEFAULT_WORKLOADS), sources: unique(o.source ?? ['user']),
+    seed: o.seed, size: DEVICE, judges: o.judges, rounds: o.rounds,
+  }
+  for (const w of plan.workloads) openWorkload(w, o.seed)
+  const before = o.against === undefined ? null : readBaseline(o.against)
   const progress = new Progress('compare')
+  const say = sayTwo(progress)
+  const named = await describeAll(designsOf(given), say, o.patience)
+  if (before !== null) mustShare(o.against!, before, [...named.keys()], plan.grounds.map(groundOf))
+  const plugins = Object.fromEntries([...named].filter(([, argument]) => isFile(argument)))
+  const manifest = manifestOf({ command: commandLine(), seed: o.seed, workloads: plan.workloads, plugins })
+  const baseline = baselineOf(named, o.baseline)
+  const evaluations = await evaluateAll(named, plan, say, o.patience)
+  const columns = evaluations.flatMap(({ fixed, kills, results }) => results.map((r) => columnOf(r, fixed, kills, o.seed)))
+  const wall = await raceAll(named, baseline, columns, plan, say, o.patience)
+  progress.done()
+  const result = comparisonOf({ plan, manifest, baseline, evaluations, columns, wall })
+  const since = before === null ? null : changes(before, result)
+  printComparison(result, await missingJudges(o.judges), since)
+  await writeExports(result, o)
+  return columns.some(isWrong) || (since?.counts.length ?? 0) > 0 ? EXIT.failed : EXIT.pass
+}
+
+const missingJudges = async (judges: boolean): Promise<readonly string[]> =>
+  judges ? (await availableJudges()).missing : ['--no-judges: no image was shown to anybody']
+
+/** As it was typed, without the path of the program. */
+const commandLine = (): string => ['perform-write', ...process.argv.slice(2)].join(' ')
+
+/** Progress of what the last two workers said. */
+const sayTwo = (progress: Progress): ((text: string) => void) => {
   const doing = new Map<string, string>()
-  const say = (text: string): void => {
+  return (text) => {
     const [name = '', what = ''] = text.split(/: (.*)/s)
     doing.set(name, what)
     progress.say([...doing].slice(-2).map(([n, d]) => `${n}: ${d}`).join(' | '))
   }
-  await describeAll(designs, say, o.patience)
-  const setting: Setting = { ...fixed, workloads, seed: o.seed, size: DEVICE, judges: o.judges }
-  const evaluations = designs.map((design): Task => ({ kind: 'evaluate', design, setting }))
-  const [self, ...results] = await runAll([{ kind: 'self-test', fixed }, ...evaluations], say, o.patience)
-  progress.done()
-  if (self!.status === 'rejected') throw self!.reason
-  const kills = self!.value as Kill[]
-  const evaluated = results.map((r, i) => ({ design: designs[i]!, ...outcomeOf(r) }))
-  const columns = evaluated.map((e) => columnOf(e.design, e, kills, argumentsOf(o)))
-  const missing = o.judges ? (await availableJudges()).missing : ['--no-judges: no image was shown to anybody']
-  print(o, workloads, columns, kills, evaluated.flatMap((e) => e.value?.judged ?? []), missing)
-  if (o.json !== undefined) writeJson(o.json, jsonOf(o, workloads, columns, kills, evaluated))
-  const refused = evaluated.some((e) => e.value?.judged.some((j) => j.refused.length > 0) === true)
-  return columns.some(isWrong) || refused ? EXIT.failed : EXIT.pass
 }
 
-/** Look at every file before any work is done. @throws UsageError for the first that will not do, or a second name */
+/** Look at every file before any work is done. @returns name to argument @throws UsageError for the first that will not do */
 const describeAll = async (
   designs: readonly string[], say: (doing: string) => void, patience: number,
-): Promise<void> => {
+): Promise<ReadonlyMap<string, string>> => {
   const names = new Map<string, string>()
   for (const design of designs) {
     const { name } = isFile(design)
@@ -140,96 +179,64 @@ const describeAll = async (
     }
     names.set(name, design)
   }
+  return names
 }
 
-/** An evaluated design, or why there is none. */
-interface Outcome {
-  readonly value: Evaluated | null
-  readonly broken: string | null
+/** The name of the baseline. @throws UsageError if it is not among the designs */
+const baselineOf = (named: ReadonlyMap<string, string>, given: string | undefined): string => {
+  const names = [...named.keys()]
+  if (given === undefined) return names[0]!
+  const found = names.find((name) => name === given || named.get(name) === given)
+  if (found === undefined) throw new UsageError(`--baseline ${given}: is not compared here; give one of ${names.join(', ')}`)
+  return found
 }
 
-const outcomeOf = (r: PromiseSettledResult<unknown>): Outcome => {
+/** Every design on every ground, and the self-test of the fault pass there. */
+const evaluateAll = async (
+  named: ReadonlyMap<string, string>, plan: Plan, say: (doing: string) => void, patience: number,
+): Promise<readonly Evaluation[]> => {
+  const tasks = plan.grounds.flatMap((fixed): Task[] => [
+    { kind: 'self-test', fixed },
+    ...[...named.values()].map((design): Task => ({ kind: 'evaluate', design, setting: { ...plan, ...fixed } })),
+  ])
+  const answers = await runAll(tasks, say, patience)
+  return plan.grounds.map((fixed, g): Evaluation => {
+    const [self, ...rest] = answers.slice(g * (named.size + 1), (g + 1) * (named.size + 1))
+    if (self!.status === 'rejected') throw self!.reason
+    const results = [...named].map(([name, argument], i) => ({ name, argument, ...outcomeOf(rest[i]!) }))
+    return { fixed, kills: self!.value as Kill[], results }
+  })
+}
+
+const outcomeOf = (r: PromiseSettledResult<unknown>): { value: Evaluated | null; broken: string | null } => {
   if (r.status === 'fulfilled') return { value: r.value as Evaluated, broken: null }
   if (r.reason instanceof Hang) return { value: null, broken: r.reason.message }
   throw r.reason
 }
 
-const columnOf = (argument: string, { value: e, broken }: Outcome, kills: readonly Kill[], settings: string): Column => {
-  const replay = argument + settings
-  if (e === null) return { name: argument, replay, verdicts: [], pass: null, runs: [], broken }
-  const declared = (c: Claim): boolean => c.declared?.(e.design as never) ?? false
-  const { design: { name }, pass, runs } = e
-  return { name, replay, verdicts: verdicts(pass, kills, declared), pass, runs, broken }
-}
-
-const print = (
-  o: Options, workloads: readonly string[], columns: readonly Column[], kills: readonly Kill[], judged: readonly Judged[],
-  missing: readonly string[],
-): void => {
-  const out = (text: string): void => void (text !== '' && process.stdout.write(`${text}\n`))
-  const ground = `${o.fs}, ${o.blockSize}-byte blocks, folios of up to ${4 << o.folioOrder} KiB, seed ${o.seed}`
-  out(`${plural(columns.length, 'design')} on ${ground}: only the design changes.\n${wrap(
-    `${SCENES.length} scenes, each write once with no fault and once for every fault site that it reaches. ` +
-      'Contents of all files are compared with an independent model.')}\n`)
-  out(claimsTable(columns, kills))
-  for (const w of workloads) out(costTable(w, columns))
-  out(undoTable(columns))
-  if (columns.some(isMarked)) {
-    out('* this design broke a claim: what a wrong design saves is not a result.\n')
+/** Wall time of what ran without a problem, one race at a time: two would disturb each other. */
+const raceAll = async (
+  named: ReadonlyMap<string, string>, baseline: string, columns: readonly Column[], plan: Plan,
+  say: (doing: string) => void, patience: number,
+): Promise<readonly Race[]> => {
+  if (plan.rounds === 0) return []
+  const races: Race[] = []
+  const tasks: Task[] = []
+  for (const { format, ...fixed } of plan.grounds) {
+    for (const workload of plan.workloads) {
+      for (const source of plan.sources) {
+        const ran = (c: Column): boolean => c.runs.some((r) => r.workload === workload && r.source === source && r.problem === null)
+        const fine = columns.filter((c) => sameGround(c, { ...fixed, fs: format }) && ran(c)).map((c) => c.name)
+        if (!fine.includes(baseline)) continue
+        const designs = [baseline, ...fine.filter((name) => name !== baseline)].map((name) => named.get(name)!)
+        tasks.push({ kind: 'race', designs, setting: { ...plan, ...fixed, format, workload, source } })
+        races.push({ fs: format, ...fixed, workload, source, baseline, rounds: plan.rounds, racers: [] })
+      }
+    }
   }
-  out(wallLines(workloads, columns))
-  out(failures(columns))
-  out(judgeLines(mergeJudged(judged)) + missing.map((m) => `not judged by ${m}\n`).join('') + conclusion(columns))
-}
-
-const mergeJudged = (all: readonly Judged[]): Judged[] => {
-  const names = [...new Set(all.map((j) => j.judge))].sort()
-  return names.map((judge) => {
-    const theirs = all.filter((j) => j.judge === judge)
-    return { judge, images: theirs.reduce((n, j) => n + j.images, 0), refused: theirs.flatMap((j) => j.refused) }
+  const answers = await runAll(tasks, say, patience, 1)
+  return answers.map((a, i): Race => {
+    if (a.status === 'rejected') throw a.reason
+    return { ...races[i]!, racers: a.value as Racer[] }
   })
-}
-
-const jsonOf = (
-  o: Options, workloads: readonly string[], columns: readonly Column[], kills: readonly Kill[],
-  evaluated: readonly { readonly value: Evaluated | null }[],
-): Readonly<Record<string, unknown>> => ({
-  command: 'compare', fs: o.fs, blockSize: o.blockSize, folioOrder: o.folioOrder, seed: o.seed, workloads,
-  designs: columns.map((c, i) => ({
-    name: c.name, broken: c.broken, verdicts: c.verdicts, plays: c.pass?.plays ?? 0, faulted: c.pass?.faulted ?? 0,
-    failedWrites: c.pass?.failedWrites ?? 0, undo: c.pass?.undo ?? new Ledger(), counterexamples: c.pass?.broken ?? {},
-    runs: c.runs, judges: evaluated[i]!.value?.judged ?? [],
-  })),
-  claims: CLAIMS.map(({ id, family, sentence, elsewhere }) =>
-    ({ id, family, sentence, ...(elsewhere !== undefined && { untested: elsewhere }) })),
-  mutants: kills,
-  total: columns.map((c) => c.pass?.total ?? new Ledger()).reduce(monoidLedger.concat, new Ledger()),
-})
-
-// --- one play --------------------------------------------------------------------------------------------------------
-
-/** Play one scene and print what happened. @returns the exit code */
-const playScene = async (designs: readonly string[], o: Options, spec: string): Promise<number> => {
-  const [, name = '', at = '', sticky] = /^([a-z-]+)((?:@\d+)*)(!)?$/.exec(spec) ?? []
-  const found = scene(name)
-  if (found === undefined) {
-    const known = SCENES.map((s) => s.name).join(', ')
-    throw new UsageError(`--scene ${spec}: no such scene; known are ${known}; add @N for the N-th fault site`)
-  }
-  const fixed = fixedOf(o)
-  let code: number = EXIT.pass
-  for (const design of designsOf(designs)) {
-    const strategy = await designFor(design)
-    const fail = at.split('@').slice(1).map(Number)
-    const plan = { fail, sticky: sticky === '!' }
-    const p = play(found, { strategy, device: groundDevice(fixed), maxFolioOrder: fixed.folioOrder }, plan)
-    process.stdout.write(`${strategy.name}, scene ${found.name}: ${found.from}\n`)
-    p.timeline.forEach((line, i) => process.stdout.write(`${wrap(`${String(i + 1).padStart(4)}  ${line}`, 6)}\n`))
-    const missed = fail.filter((n) => n >= p.reached.length).join(' and ')
-    if (missed !== '') process.stdout.write(`      fault site ${missed} was not reached\n`)
-    process.stdout.write(`      fault sites: ${p.reached.map((site, i) => `${i} ${site}`).join(', ') || 'none'}\n\n`)
-    const broken = p.findings.filter((f) => CLAIMS.find((c) => c.id === f.claim)?.declared?.(strategy) !== true)
-    if (broken.length > 0) code = EXIT.failed
-  }
-  return code
 }

@@ -4,7 +4,7 @@
  */
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { MemoryDevice } from '../block/memory-device.ts'
-import type { Claims } from '../fs/strategy.ts'
+import type { AnyStrategy, Claims } from '../fs/strategy.ts'
 import { type Problem, replay, type Replayed } from '../lab/cost.ts'
 import { type FaultPass, faultPlays, type Fixed, groundDevice, type Kill, sayReplay, selfTest } from '../lab/fault-pass.ts'
 import type { Ground, Play } from '../lab/play.ts'
@@ -12,6 +12,7 @@ import { make, mount, type Session } from '../lab/session.ts'
 import { type Heartbeat, watch } from '../lab/watch.ts'
 import type { Workload } from '../lab/workload/operation.ts'
 import { openWorkload } from '../lab/workload/registry.ts'
+import type { SourceName } from '../lab/write-source.ts'
 import { getBlock } from '../strategies/get-block.ts'
 import { Court, type Judged, plainEntry } from './court.ts'
 import { ModelChecker } from './model.ts'
@@ -20,6 +21,7 @@ import { designFor } from './plugin.ts'
 /** What a comparison is made of, besides the designs. */
 export interface Setting extends Fixed {
   readonly workloads: readonly string[]
+  readonly sources: readonly SourceName[]
   readonly seed: number
   /** Bytes of the device that workloads are replayed on. */
   readonly size: number
@@ -34,9 +36,10 @@ export interface Described {
   readonly claims: Claims
 }
 
-/** A workload through a design. */
-export interface Run extends Replayed {
+/** A workload through a design: counts. Times are taken in a race, of runs without a checker. */
+export interface Run extends Omit<Replayed, 'ms'> {
   readonly workload: string
+  readonly source: SourceName
 }
 
 /** A design, evaluated. */
@@ -66,8 +69,10 @@ export const evaluate = async (
     const pass = await judgedPass(ground, court, beat, (n) => say(`${name}: faults, play ${n}`))
     const runs: Run[] = []
     for (const workload of setting.workloads) {
-      say(`${name}: ${workload}`)
-      runs.push(await runOne(workload, { ...setting, strategy, beat, court }))
+      for (const source of setting.sources) {
+        say(`${name}: ${workload}`)
+        runs.push(await runOne(workload, source, { ...setting, strategy, beat, court }))
+      }
     }
     return { design: { name, summary, source, claims }, pass, runs, judged: court?.tally() ?? [] }
   } finally {
@@ -98,39 +103,38 @@ const showPlay = async (p: Play, device: MemoryDevice, court: Court): Promise<vo
 }
 
 interface RunOptions extends Setting {
-  readonly strategy: Parameters<typeof watch>[0]
+  readonly strategy: AnyStrategy
   readonly beat: Heartbeat
   readonly court: Court | null
 }
 
-const runOne = async (name: string, o: RunOptions): Promise<Run> => {
+const runOne = async (name: string, source: SourceName, o: RunOptions): Promise<Run> => {
   const workload: Workload = openWorkload(name, o.seed)
-  const checked = sessionFor(o)
+  const checked = sessionFor(o, watch(o.strategy, o.beat))
   const checker = new ModelChecker(checked, { room: true })
   const beat = (): void => o.beat(-1)
-  const blank = (problem: Problem): Replayed => ({
-    operations: 0, bytesWritten: 0, bytesRead: 0, counts: {}, failures: {}, ledger: checked.ledger, problem, ms: 0,
+  const blank = (problem: Problem): Omit<Replayed, 'ms'> => ({
+    operations: 0, bytesWritten: 0, bytesRead: 0, counts: {}, failures: {}, ledger: checked.ledger, problem,
   })
-  let run: Replayed
+  let run: Omit<Replayed, 'ms'>
   try {
-    run = replay(checked, workload, { checker, beat })
+    const { ms: _, ...counts } = replay(checked, workload, { checker, beat, source })
+    run = counts
   } catch (e) {
-    return { workload: name, ...blank({ index: -1, what: e instanceof Error ? e.message : String(e) }) }
+    return { workload: name, source, ...blank({ index: -1, what: e instanceof Error ? e.message : String(e) }) }
   }
   if (run.problem === null && o.court !== null) {
     const unmounted = checked.posix.unmount()
     if (isLeft(unmounted)) {
-      return { workload: name, ...run, problem: { index: -1, what: `unmount failed with ${unmounted.left}` } }
+      return { workload: name, source, ...run, problem: { index: -1, what: `unmount failed with ${unmounted.left}` } }
     }
     await o.court.show(name, (checked.device as MemoryDevice).image(), checker.expected().map(plainEntry))
   }
-  // The time is taken of runs without a checker, and the best of three counts: whatever disturbs only adds.
-  const again = (): number => replay(sessionFor(o, o.strategy), workload, { beat }).ms
-  const times = run.problem === null ? [again(), again(), again()] : [run.ms]
-  return { workload: name, ...run, ms: Math.min(...times) }
+  return { workload: name, source, ...run }
 }
 
-const sessionFor = (o: RunOptions, strategy = watch(o.strategy, o.beat)): Session => {
+/** A fresh file system for one replay. */
+export const sessionFor = (o: Fixed & { readonly size: number }, strategy: AnyStrategy): Session => {
   const device = new MemoryDevice(o.size)
   const made = make(device, o)
   if (isLeft(made)) throw new Error(made.left.message)

@@ -10,12 +10,14 @@ import type { Fixed } from '../lab/fault-pass.ts'
 import { HOOKS } from '../lab/watch.ts'
 import { InfrastructureError, UsageError } from './errors.ts'
 import type { Setting } from './evaluate.ts'
+import type { RaceSetting } from './race.ts'
 
 /** What a worker can do. */
 export type Task =
   | { readonly kind: 'describe'; readonly design: string }
   | { readonly kind: 'evaluate'; readonly design: string; readonly setting: Setting }
   | { readonly kind: 'self-test'; readonly fixed: Fixed }
+  | { readonly kind: 'race'; readonly designs: readonly string[]; readonly setting: RaceSetting }
 
 /** Seconds without a heartbeat after which a worker is ended; a judge of a large image takes less. */
 export const PATIENCE = 20
@@ -66,9 +68,9 @@ const hang = (hook: number, patience: number): Hang =>
 const failed = ({ name, message, code }: { name: string; message: string; code: number }): Error =>
   name === 'UsageError' || code === 2 ? new UsageError(message) : new InfrastructureError(message)
 
-/** Run tasks; the i-th answer, or the error that ended it, is the i-th task's. */
+/** Run tasks, at most `most` at a time; the i-th answer, or the error that ended it, is the i-th task's. */
 export const runAll = async (
-  tasks: readonly Task[], say: (doing: string) => void, patience = PATIENCE,
+  tasks: readonly Task[], say: (doing: string) => void, patience = PATIENCE, most = availableParallelism(),
 ): Promise<PromiseSettledResult<unknown>[]> => {
   const results: PromiseSettledResult<unknown>[] = new Array(tasks.length)
   let next = 0
@@ -80,6 +82,6 @@ export const runAll = async (
       )
     }
   }
-  await Promise.all(Array.from({ length: Math.min(tasks.length, availableParallelism()) }, lane))
+  await Promise.all(Array.from({ length: Math.min(tasks.length, most) }, lane))
   return results
 }

@@ -4,6 +4,7 @@ import { explain } from './errors.ts'
 import { evaluate, testSelf } from './evaluate.ts'
 import { designFor } from './plugin.ts'
 import type { Task } from './pool.ts'
+import { race } from './race.ts'
 
 const { task, pulse } = workerData as { readonly task: Task; readonly pulse: SharedArrayBuffer }
 const cells = new Int32Array(pulse)
@@ -24,6 +25,7 @@ const work = async (): Promise<unknown> => {
     }
     case 'evaluate': return evaluate(task.design, task.setting, beat, say)
     case 'self-test': return testSelf(task.fixed)
+    case 'race': return race(task.designs, task.setting, beat, say)
   }
 }
 

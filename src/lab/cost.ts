@@ -5,10 +5,11 @@
  * what is wrong. Without one nothing is checked and the time is that of the write path alone.
  */
 import { isLeft } from 'fp-ts/lib/Either.js'
-import { type Ledger, snapshot } from '../kernel/ledger.ts'
+import { type Ledger, since, snapshot } from '../kernel/ledger.ts'
 import { Replayer } from './replay.ts'
 import type { Session } from './session.ts'
 import type { Operation, Workload } from './workload/operation.ts'
+import { type SourceName, sourceWriter } from './write-source.ts'
 
 /** Judges a replay from outside; shares no code with the write path. */
 export interface Checker {
@@ -44,6 +45,8 @@ export interface Replayed {
 /** What a replay may be told. */
 export interface ReplayOptions {
   readonly salt?: number
+  /** Where the bytes of writes come from; default plain memory. What making the source costs is not counted. */
+  readonly source?: SourceName
   readonly checker?: Checker
   /** Called before each operation: for progress. */
   readonly beat?: (index: number) => void
@@ -52,7 +55,8 @@ export interface ReplayOptions {
 /** Replay `workload` on a session, close what it left open, sync; then compare all files. The session stays mounted. */
 export const replay = (session: Session, workload: Workload, options: ReplayOptions = {}): Replayed => {
   const { checker, beat } = options
-  const replayer = new Replayer(session.posix, options.salt ?? 0)
+  const writer = sourceWriter(options.source ?? 'user', session)
+  const replayer = new Replayer(session.posix, options.salt ?? 0, writer)
   const counts: Record<string, number> = {}
   const failures: Record<string, number> = {}
   let [index, bytesWritten, bytesRead] = [0, 0, 0]
@@ -75,7 +79,7 @@ export const replay = (session: Session, workload: Workload, options: ReplayOpti
   replayer.closeAll()
   const synced = session.posix.sync()
   const ms = performance.now() - start
-  const ledger = snapshot(session.ledger)
+  const ledger = since(writer.aside, snapshot(session.ledger))
   if (isLeft(synced)) problem ??= { index: -1, what: `sync failed with ${synced.left}` }
   const differs = problem === null ? checker?.compare(session)[0] : undefined
   if (differs !== undefined) problem = { index: -1, what: differs }

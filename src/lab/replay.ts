@@ -11,6 +11,7 @@ import type { WriteSource } from '../iov/source.ts'
 import type { Errno } from '../kernel/errno.ts'
 import type { Operation } from './workload/operation.ts'
 import { fillPayload } from './workload/payload.ts'
+import type { SourceWriter } from './write-source.ts'
 
 /** What an operation returned. */
 export type Outcome = Either<Errno, number>
@@ -23,11 +24,14 @@ export class Replayer {
   /** Bytes of the last read or mmap load, for comparison: valid until the next operation. */
   lastRead: Buffer = Buffer.alloc(0)
   readonly #fds = new Map<number, number>()
+  readonly #writer: SourceWriter | null
   #scratch = Buffer.alloc(1 << 16)
 
-  constructor(posix: Posix, salt = 0) {
+  /** @param writer makes the writes from another source than plain memory */
+  constructor(posix: Posix, salt = 0, writer: SourceWriter | null = null) {
     this.posix = posix
     this.salt = salt
+    this.#writer = writer
   }
 
   /** Run operation number `index`. */
@@ -103,7 +107,9 @@ export class Replayer {
 
   #write(fd: number, len: number, off: number | undefined, index: number): Outcome {
     const bytes = this.#payload(index, len)
-    return off === undefined ? this.posix.write(this.#fd(fd), bytes) : this.posix.pwrite(this.#fd(fd), bytes, off)
+    const at = this.#fd(fd)
+    if (this.#writer !== null) return this.#writer.write(at, bytes, off)
+    return off === undefined ? this.posix.write(at, bytes) : this.posix.pwrite(at, bytes, off)
   }
 
   #writev(fd: number, lens: readonly number[], off: number | undefined, index: number): Outcome {

@@ -1,42 +1,22 @@
 /**
- * The report of `compare`: claims by design, counted costs, the cost of undoing, wall time, judges, failures.
+ * The report of `compare` for a terminal: claims by design, counted costs, the cost of undoing, wall time, judges, failures.
  *
  * Takes plain data and gives text. Counts are exact and never share a table with wall time. A tick stands only where a check
  * ran in this run and a mutant was killed by it; a cost of a design that failed a claim is marked.
  */
 import { claim, CLAIMS } from '../lab/claims.ts'
-import type { FaultPass, Kill, Verdict } from '../lab/fault-pass.ts'
-import type { Replayed } from '../lab/cost.ts'
+import type { Kill, Verdict } from '../lab/fault-pass.ts'
+import { show } from '../lab/statistics.ts'
+import type { SourceName } from '../lab/write-source.ts'
+import { type Column, isMarked, type JudgeTally, type Race, type ReportedRun, sayRun } from './document.ts'
 import { bytes, count, perUnit, plural } from './format.ts'
 import { amplification, COST, UNDO } from './ledger.ts'
 import { broken, paint, type Row, table, wrap } from './table.ts'
-
-/** A workload through a design. */
-export interface ReportedRun extends Replayed {
-  readonly workload: string
-}
-
-/** One column. */
-export interface Column {
-  readonly name: string
-  /** `--fs ext4 ...` and the design, as the command line takes them: what a replay command begins with. */
-  readonly replay: string
-  readonly verdicts: readonly Verdict[]
-  readonly pass: FaultPass | null
-  readonly runs: readonly ReportedRun[]
-  /** Why there is no result: it hung, or it crashed. */
-  readonly broken: string | null
-}
 
 const SIGN = { pass: '✓', fail: '✗', declared: '✗ d', untested: '·', 'n.a.': 'n.a.' } as const
 const COLOUR = { pass: 'green', fail: 'red', declared: 'yellow', untested: 'dim', 'n.a.': 'dim' } as const
 
 const sign = (status: Verdict['status']): string => paint(COLOUR[status], SIGN[status])
-
-/** Did the design break a claim, declared or not, or a workload? */
-export const isMarked = (c: Column): boolean =>
-  c.broken !== null || c.verdicts.some((v) => v.status === 'fail' || v.status === 'declared') ||
-  c.runs.some((r) => r.problem !== null)
 
 const heading = (c: Column): string => broken(isMarked(c) ? `${c.name}-*` : c.name).replace('-*', ' *')
 
@@ -81,66 +61,61 @@ const reasons = (columns: readonly Column[]): string[] => {
     wrap(`· ${[...claims].join(', ')} of ${[...designs].join(', ')}: ${key}`, 2))
 }
 
-/** Counted cost of one workload, per MiB written. */
-export const costTable = (workload: string, columns: readonly Column[]): string => {
-  const runs = columns.map((c) => c.runs.find((r) => r.workload === workload && r.bytesWritten > 0))
+/** Counted cost of one workload from one source, per MiB written. */
+export const costTable = (workload: string, source: SourceName, columns: readonly Column[]): string => {
+  const runs = columns.map((c) => c.runs.find((r) => r.workload === workload && r.source === source && r.bytesWritten > 0))
   const first = runs.find((r) => r !== undefined)
   if (first === undefined) return ''
-  const mib = (r: Replayed): number => r.bytesWritten / 2 ** 20
+  const mib = (r: ReportedRun): number => r.bytesWritten / 2 ** 20
   const value = (r: ReportedRun | undefined, f: (r: ReportedRun) => number): string =>
     r === undefined ? '-' : perUnit(f(r))
   const lines = COST.filter((line) => runs.some((r) => r !== undefined && line.of(r.ledger) > 0))
   const rows: Row[] = lines.map((line) => [line.label, ...runs.map((r) => value(r, (x) => line.of(x.ledger) / mib(x)))])
   rows.push(['device bytes per byte written', ...runs.map((r) => value(r, (x) => amplification(x.ledger, x.bytesWritten)))])
   const sum = `${count(first.operations)} operations, ${bytes(first.bytesWritten)} written`
-  return `${paint('bold', workload)}: ${sum}; counts per MiB written\n${table(['', ...columns.map(heading)], rows)}`
+  return `${paint('bold', sayRun(workload, source))}: ${sum}; counts per MiB written\n${table(['', ...columns.map(heading)], rows)}`
 }
 
 /** What it costs to take a failed write back, per failed write of the fault pass. */
 export const undoTable = (columns: readonly Column[]): string => {
-  const with_ = columns.filter((c) => c.pass !== null)
-  const per = (p: FaultPass, n: number): string => perUnit(p.failedWrites === 0 ? 0 : n / p.failedWrites)
+  const with_ = columns.filter((c) => c.plays > 0)
+  const per = (c: Column, n: number): string => perUnit(c.failedWrites === 0 ? 0 : n / c.failedWrites)
   const rows: Row[] = [
-    ['plays, faults injected in', ...with_.map((c) => `${count(c.pass!.plays)}, ${count(c.pass!.faulted)}`)],
-    ['writes that failed or were cut short', ...with_.map((c) => count(c.pass!.failedWrites))],
-    ...UNDO.map((line) => [`  ${line.label}`, ...with_.map((c) => per(c.pass!, line.of(c.pass!.undo)))]),
+    ['plays, faults injected in', ...with_.map((c) => `${count(c.plays)}, ${count(c.faulted)}`)],
+    ['writes that failed or were cut short', ...with_.map((c) => count(c.failedWrites))],
+    ...UNDO.map((line) => [`  ${line.label}`, ...with_.map((c) => per(c, line.of(c.undo)))]),
   ]
   const title = `${paint('bold', 'the cost of undo')}: counts per failed write, over all scenes and fault sites\n`
   return title + table(['', ...with_.map(heading)], rows)
 }
 
-/** Wall time: hygiene, one line a workload. */
-export const wallLines = (workloads: readonly string[], columns: readonly Column[]): string =>
-  workloads.map((w) => {
-    const times = columns.flatMap((c) => {
-      const good = c.runs.filter((r) => r.workload === w && r.problem === null)
-      return good.map((r) => `${c.name}${isMarked(c) ? '*' : ''} ${r.ms.toFixed(0)}`)
-    })
-    const title = `wall time of ${w}, ms, best of 3, in JavaScript (hygiene, no result)`
-    return times.length === 0 ? '' : `${wrap(`${title}: ${times.join(', ')}`, 2)}\n`
-  }).join('')
+/** Wall time of one workload: hygiene. Times never share a column with counts. */
+export const wallTable = (race: Race, columns: readonly Column[]): string => {
+  const mark = (name: string): string => (columns.some((c) => c.name === name && isMarked(c)) ? `${name} *` : name)
+  const rows = race.racers.map((r): Row => [
+    mark(r.name), show(r.time, 1), ...(r.name === race.baseline ? ['1', '-'] : [show(r.ratio), r.delta.toFixed(2)]),
+  ])
+  const title = `wall time of ${sayRun(race.workload, race.source)}`
+  const how = `${race.rounds} paired rounds, medians with 95 % intervals; in JavaScript (hygiene, no result)`
+  return `${wrap(`${paint('bold', title)}: ${how}`)}\n${
+    table(['', 'ms', `ratio to\n${race.baseline}`, "Cliff's\ndelta"], rows)}`
+}
 
 /** Everything that failed, each with what shows it and the command that replays it. */
 export const failures = (columns: readonly Column[]): string => columns.flatMap((c) => [
   ...(c.broken === null ? [] : [`${paint('red', '✗')} ${c.name}: ${c.broken}\n`]),
   ...c.verdicts.filter((v) => v.status === 'fail' || v.status === 'declared').map((v) => {
-    const b = c.pass!.broken[v.claim]!
+    const b = c.counterexamples[v.claim]!
     const where = `${b.scene}${b.site === null ? ', with no fault' : `, ${b.site} failing`}`
     const head = wrap(`${sign(v.status)} ${c.name} ${v.claim} in ${where}: ${b.what}`, 4)
     return `${head}\n    replay: perform-write compare ${c.replay} --scene ${b.replay}\n`
   }),
   ...c.runs.filter((r) => r.problem !== null).map((r) => {
-    const head = wrap(`${paint('red', '✗')} ${c.name} ${r.workload}: ${r.problem!.what}`, 4)
-    return `${head}\n    replay: perform-write compare ${c.replay} --workload ${r.workload}\n`
+    const head = wrap(`${paint('red', '✗')} ${c.name} ${sayRun(r.workload, r.source)}: ${r.problem!.what}`, 4)
+    return `${head}\n    replay: perform-write compare ${c.replay} --workload ${r.workload}${
+      r.source === 'user' ? '' : ` --source ${r.source}`}\n`
   }),
 ]).join('')
-
-/** How many images a judge saw, and what it said of those that it refused. */
-export interface JudgeTally {
-  readonly judge: string
-  readonly images: number
-  readonly refused: readonly string[]
-}
 
 /** What judges said. */
 export const judgeLines = (tallies: readonly JudgeTally[]): string =>
@@ -153,7 +128,7 @@ export const judgeLines = (tallies: readonly JudgeTally[]): string =>
 export const conclusion = (columns: readonly Column[]): string => {
   const wrong = columns.flatMap((c) => {
     const claims = c.verdicts.filter((v) => v.status === 'fail').map((v) => v.claim)
-    const runs = c.runs.filter((r) => r.problem !== null).map((r) => r.workload)
+    const runs = c.runs.filter((r) => r.problem !== null).map((r) => sayRun(r.workload, r.source))
     const all = [...(c.broken === null ? [] : ['it did not end']), ...claims, ...runs]
     return all.length === 0 ? [] : [`${c.name} (${all.join(', ')})`]
   })
