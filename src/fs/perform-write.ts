@@ -135,6 +135,7 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
   const from = m.pos + m.written
   batch.length = 0
   took.length = 0
+  if (w.donor !== null) w.given.length = 0
   let accepted = 0
   let placed = false
   try {
@@ -156,6 +157,8 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
       if (stands < accepted) cutBatch(w, stands, turn)
       accepted = stands
     }
+    const whole = w.donor === null ? accepted : k.wholePages(w, from, accepted)
+    if (whole < accepted) cutBatch(w, accepted = whole, turn)
     for (let i = 0, at = from; i < took.length; i++) {
       const f = batch[i]!
       if (took[i]! > 0) k.finish(w, f, at - f.pos, took[i]!, m.durable)
@@ -168,6 +171,7 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
     for (let i = 0, at = from; i < batch.length; i++) {
       const f = batch[i]!
       const n = Math.min(m.pos + m.len, f.pos + f.size) - at
+      if (w.donor !== null && !(placed && took[i]! > 0)) k.takeBack(w, f)
       if (open && s.putFolio !== undefined) yield* s.putFolio(k, w, m, f, at - f.pos, n, placed ? (took[i] ?? 0) : 0)
       else k.unlockFolio(f)
       at = f.pos + f.size
@@ -186,13 +190,18 @@ const restart = (k: Verbs, turn: Turn): 0 => {
 function* getBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, from: number): Kernel<number, Errno> {
   let end = from
   do {
-    const n = m.pos + m.len - end
+    const left = m.pos + m.len - end
+    // Where pages are offered, they are offered one by one.
+    const n = w.donor === null ? left : Math.min(left, PAGE - (end % PAGE))
     let f: Folio | null
     try {
       if (w.nowait) f = yield* noWait(k, getFolio(k, s, w, m, open, end, n), 'EAGAIN.folio')
       else if (open && s.getFolio !== undefined) f = yield* s.getFolio(k, w, m, end, n)
-      else f = k.tryFolio(w.pages, Math.floor(end / PAGE), w.stable) ?? (yield* grab(k, w, end, n))
+      else f = k.donate(w, end, n, 'map') ?? k.tryFolio(w.pages, Math.floor(end / PAGE), w.stable) ?? (yield* grab(k, w, end, n))
+      if (w.donor !== null && w.offered !== end) k.ledger.refusedIgnored++
     } catch (e) {
+      // A hook that failed has unlocked what it got; nobody has run since.
+      if (w.donor !== null) for (const given of w.given.filter((g) => !w.batch.includes(g))) k.takeBack(w, given)
       if (w.batch.length === 0 || !(e instanceof Failure)) throw e
       m.len = end - m.pos
       m.cut = true

@@ -67,6 +67,23 @@ export function* readFile(
   return done
 }
 
+/**
+ * The cached folio that holds byte `at`, with the blocks of [at, at + want) uptodate, brought in if need be; for who takes
+ * a reference and no copy. Not locked. Null at the end of the file.
+ * @param ahead bytes that a sequential reader wants from `at` on
+ */
+export function* folioForRead(
+  k: Verbs, fs: FileSystem, inode: Inode, ra: Readahead, at: number, want: number, ahead: number,
+): Kernel<Folio | null, 'EIO' | 'ENOMEM'> {
+  while (at < k.size(inode)) {
+    const f = k.peekFolio(inode.pages!, Math.floor(at / PAGE))
+    k.ledger.folioLookups++
+    if (f !== null && f.all(at - f.pos, Math.min(want, k.size(inode) - at), UPTODATE)) return f
+    yield* fillFor(k, fs, inode, ra, at, ahead)
+  }
+  return null
+}
+
 /** Copy out of a folio without its lock, others running in between; its memory stays even if it leaves the cache. */
 function* copyInSteps(k: Verbs, f: Folio, off: number, target: ReadTarget, at: number, n: number): Kernel<number> {
   k.refer(f)

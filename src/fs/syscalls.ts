@@ -9,6 +9,7 @@ import { Failure, type Kernel, raise } from '../kernel/kernel.ts'
 import type { WriteSource } from '../iov/source.ts'
 import type { ReadTarget } from '../iov/target.ts'
 import { canWriteDirect, makeWay, writeDirect } from './direct.ts'
+import type { Donor } from './donor.ts'
 import { fallocate, type FallocateMode, seekHoleData } from './fallocate.ts'
 import type { FileSystem } from './file-system.ts'
 import { type Inode, S_IFREG } from './inode.ts'
@@ -153,6 +154,15 @@ export class Syscalls {
     const refused = this.#prepare(file, source, pos, append)
     if (refused !== null) return yield* raise(refused)
     file.write.nowait = nowait
+    return yield* this.#perform(file)
+  }
+
+  /** The write of a splice(2): `file.write.done` is what stands, even if it fails later. @param donor the source, if it gives pages */
+  *spliceWrite(file: OpenFile, source: WriteSource, donor: Donor | null, pos: number): Kernel<number, Errno> {
+    file.write.done = 0
+    const refused = this.#prepare(file, source, pos, false)
+    if (refused !== null) return yield* raise(refused)
+    file.write.donor = donor
     return yield* this.#perform(file)
   }
 

@@ -9,7 +9,8 @@ import { type Kernel } from '../kernel/kernel.ts'
 import { PAGE, roundDown } from '../kernel/units.ts'
 import { BLOCK_PLACE, type Folio, UPTODATE } from '../pagecache/folio.ts'
 import { PageVerbs } from '../pagecache/page-verbs.ts'
-import { HOLE, MAPPED } from './extent-map.ts'
+import type { Refusal, Undo } from './donor.ts'
+import { type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { Inode } from './inode.ts'
 import type { Mapping } from './mapping.ts'
 import { wouldWait } from './nowait.ts'
@@ -92,6 +93,9 @@ export class Verbs extends PageVerbs {
 
   /** Copy into the folio with faults disabled. Plain. @returns bytes copied, possibly short */
   copyNow(w: Write, f: Folio, off: number, at: number, n: number): number {
+    const same = w.donor === null ? 0 : w.donor.sameBytes(f, off, at, n)
+    this.ledger.inPlaceBytes += same
+    if (same > 0) return same
     const c = w.source.copyAtomic(f.slab.bytes, f.base + off, at, n)
     this.ledger.copies++
     this.ledger.copiedBytes += c
@@ -139,6 +143,109 @@ export class Verbs extends PageVerbs {
    */
   wholeBlocks(f: Folio, off: number, n: number): number {
     return f.home === null ? 0 : Math.max(0, roundDown(off + n, 1 << f.blockShift) - off)
+  }
+
+  // --- pages that a source gives away -------------------------------------------------------------------------------
+
+  /** A page that belongs to no file, unlocked, with one reference: its holder's. Null if there is no memory. */
+  ownPage(): Folio | null {
+    const f = this.fault('ENOMEM.own') ? null : this.cache.take(0)
+    if (f !== null) f.refs = 1
+    return f
+  }
+
+  /** Lock a folio if it is free. Plain, where others run in between as well. */
+  seize(f: Folio): boolean {
+    if (f.locked) return false
+    f.locked = true
+    this.ledger.locks++
+    return true
+  }
+
+  /** Take a locked, clean folio that somebody refers to out of its file, as it is: it is nobody's page cache then. */
+  withdraw(f: Folio): void {
+    f.home!.remove(f)
+    this.cache.disown(f)
+    f.clear()
+    f.generation++
+  }
+
+  /**
+   * The page that the source offers for `pos`, in its place in the cache, locked and not uptodate; null: there is no offer, or
+   * it was refused and is to be copied. Neither zeroed nor read into: it holds the bytes of the write already. Plain.
+   * @param n bytes asked for from `pos` on
+   * @param undo what the design does to pages whose write is undone
+   */
+  donate(w: Write, pos: number, n: number, undo: Undo): Folio | null {
+    if (w.donor === null) return null
+    w.offered = pos
+    const index = Math.floor(pos / PAGE)
+    const refusal = pos % PAGE !== 0 ? 'refusedUnaligned' : n < PAGE ? 'refusedPartial'
+      : !this.isFree(w.pages, index, 1) ? 'refusedOccupied' : this.#undoTouches(w, pos, undo) ? 'refusedUndo' : null
+    const f = refusal === null ? this.#steal(w, pos) : this.#refuse(refusal)
+    if (f === null) return null
+    if (this.fault('ENOMEM.insert')) {
+      this.takeBack(w, f)
+      this.unlockFolio(f)
+      return this.#refuse('refusedInsert')
+    }
+    this.insertFolio(w.pages, f)
+    return f
+  }
+
+  /** As `donate`, for a design whose folios are private until `commit`: another one may be cached in its place. */
+  donatePrivate(w: Write, pos: number, n: number): Folio | null {
+    if (w.donor === null) return null
+    w.offered = pos
+    const cached = this.peekFolio(w.pages, Math.floor(pos / PAGE))
+    const refusal = pos % PAGE !== 0 ? 'refusedUnaligned' : n < PAGE ? 'refusedPartial'
+      : cached !== null && cached.order > 0 ? 'refusedOrder' : null
+    return refusal === null ? this.#steal(w, pos) : this.#refuse(refusal)
+  }
+
+  #refuse(refusal: Refusal): null {
+    this.ledger[refusal]++
+    return null
+  }
+
+  /** Would the undo of a hole below the page write to the page, or leave a part of it standing? */
+  #undoTouches(w: Write, pos: number, undo: Undo): boolean {
+    if (undo === 'map' || (pos >= this.size(w.inode) && (undo === 'zeros' || w.fs.blockSize === PAGE))) return false
+    const e = { lblk: 0, n: 0, state: HOLE, pblk: 0 } satisfies Extent
+    for (let at = pos; at < pos + PAGE; at += e.n * w.fs.blockSize) {
+      w.fs.lookupInto(this, w.inode, at / w.fs.blockSize, (pos + PAGE - at) / w.fs.blockSize, e)
+      if ((e as Extent).state === HOLE) return true
+    }
+    return false
+  }
+
+  /** Take the page of `pos` from the source: locked, in no file, its index set. */
+  #steal(w: Write, pos: number): Folio | null {
+    const f = w.donor!.trySteal(this, pos - w.pos, PAGE)
+    if (typeof f === 'string') return this.#refuse(f)
+    f.index = Math.floor(pos / PAGE)
+    f.edgesOnly = false
+    f.old = null
+    this.ledger.pagesStolen++
+    w.given.push(f)
+    return f
+  }
+
+  /** A page that was given and not accepted leaves the file, still locked, and is its source's again. Others are let alone. */
+  takeBack(w: Write, f: Folio): void {
+    const at = w.given.indexOf(f)
+    if (at < 0) return
+    w.given.splice(at, 1)
+    if (f.home !== null) this.withdraw(f)
+    w.donor!.takeBack(f)
+    this.ledger.pagesReturned++
+  }
+
+  /** `n` bytes from `from` stand: of a page that was given all or nothing does. @returns the bytes that may stand */
+  wholePages(w: Write, from: number, n: number): number {
+    if (w.given.length === 0 || (from + n) % PAGE === 0) return n
+    const last = w.given.find((f) => f.index === Math.floor((from + n) / PAGE))
+    return last === undefined ? n : Math.max(0, last.pos - from)
   }
 
   // --- after the copy: cannot fail ---------------------------------------------------------------------------------

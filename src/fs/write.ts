@@ -2,6 +2,7 @@
 import type { WriteSource } from '../iov/source.ts'
 import type { AddressSpace } from '../pagecache/address-space.ts'
 import type { Folio } from '../pagecache/folio.ts'
+import type { Donor } from './donor.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 
@@ -15,6 +16,12 @@ export class Write {
   /** Bytes asked for. */
   len = 0
   source!: WriteSource
+  /** The source again, if it gives pages away; null: everything is copied. */
+  donor: Donor | null = null
+  /** Pages of this batch that were given and are not accepted yet. */
+  readonly given: Folio[] = []
+  /** The last position for which a design looked at the offer. */
+  offered = -1
   /** O_APPEND: the position is i_size once the inode lock is held. */
   append = false
   /** Wait for writeback before changing a folio. */
@@ -45,6 +52,8 @@ export class Write {
     this.append = append
     this.stable = stable
     this.nowait = false
+    this.donor = null
+    this.offered = -1
     this.done = 0
     this.turns = 0
     this.turnDone = -1

@@ -56,6 +56,8 @@ export const invalidateSplice: Strategy<SpaceError, 'ENOMEM'> = {
   mapped: () => false,
 
   *getFolio(k, w, m, pos, n) {
+    const given = k.donatePrivate(w, pos, n)
+    if (given !== null) return given
     const old = yield* pinOld(k, w, m, pos, n)
     const f = old === null ? k.privateFor(w.pages, Math.floor(pos / PAGE), n) : k.privateFolio(old.index, old.order)
     if (f === null) {
@@ -68,7 +70,7 @@ export const invalidateSplice: Strategy<SpaceError, 'ENOMEM'> = {
   },
 
   *commit(k, w, m, from, n) {
-    const stands = yield* reserveCopyAllocate.commit!(k, w, m, from, n)
+    const stands = k.wholePages(w, from, yield* reserveCopyAllocate.commit!(k, w, m, from, n))
     let done = 0
     for (let i = 0; i < w.took.length && done < stands; i++) {
       const f = w.batch[i]!

@@ -26,6 +26,8 @@ export const invalidateThenAdd: Strategy<SpaceError, 'ENOMEM' | 'EBUSY' | 'EIO'>
   claims: { ...invalidateSplice.claims, isolation: 'none', mayRefuse: true },
 
   *getFolio(k, w, m, pos, n) {
+    const given = k.donatePrivate(w, pos, n)
+    if (given !== null) return given
     const old = yield* pinOld(k, w, m, pos, n)
     const f = old === null ? k.privateFor(w.pages, Math.floor(pos / PAGE), n) : k.privateFolio(old.index, old.order)
     if (old === null) return f ?? (yield* raise('ENOMEM', 'ENOMEM.private'))
@@ -39,7 +41,7 @@ export const invalidateThenAdd: Strategy<SpaceError, 'ENOMEM' | 'EBUSY' | 'EIO'>
   },
 
   *commit(k, w, m, from, n) {
-    const stands = yield* reserveCopyAllocate.commit!(k, w, m, from, n)
+    const stands = k.wholePages(w, from, yield* reserveCopyAllocate.commit!(k, w, m, from, n))
     let done = 0
     for (let i = 0; i < w.took.length && done < stands; i++) {
       const f = w.batch[i]!

@@ -35,6 +35,8 @@ export const lockAndUnmap: Strategy<SpaceError | 'ENOMEM', never> = {
 
   *getFolio(k, w, _m, pos, n) {
     const index = Math.floor(pos / PAGE)
+    const given = k.donate(w, pos, n, 'map')
+    if (given !== null) return given
     const f = k.tryFolio(w.pages, index, w.stable) ?? (yield* k.grabFolio(w.pages, index, (pos % PAGE) + n, w.stable))
     if (w.turns === 0) k.unmap(f)
     else k.writeProtect(f)

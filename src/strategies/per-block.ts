@@ -36,7 +36,7 @@ export function* getMappedFolio<E extends Errno>(
   place: (k: Verbs, w: Write, m: Mapping, lblk: number) => Kernel<number, E>,
 ): Kernel<Folio, E | 'ENOMEM'> {
   const f =
-    k.tryFolio(w.pages, Math.floor(pos / PAGE), w.stable) ??
+    k.donate(w, pos, n, 'zeros') ?? k.tryFolio(w.pages, Math.floor(pos / PAGE), w.stable) ??
     (yield* k.grabFolio(w.pages, Math.floor(pos / PAGE), (pos % PAGE) + n, w.stable))
   const block = 1 << f.blockShift
   const to = Math.min(pos + n, f.pos + f.size)

@@ -78,8 +78,8 @@ export const prepareThenCopyDesign = (way: WayOut): Strategy<SpaceError | 'EIO',
   },
 
   *getFolio(k, w, m, pos, n) {
-    const index = Math.floor(pos / PAGE)
-    const f = k.tryFolio(w.pages, index, w.stable) ?? (yield* k.grabFolio(w.pages, index, (pos % PAGE) + n, w.stable))
+    const f = k.donate(w, pos, n, 'cuts') ?? k.tryFolio(w.pages, Math.floor(pos / PAGE), w.stable) ??
+      (yield* k.grabFolio(w.pages, Math.floor(pos / PAGE), (pos % PAGE) + n, w.stable))
     const to = Math.min(pos + n, f.pos + f.size)
     let upto = pos
     yield* k.acquire(w.inode.mapLock)
