@@ -6,6 +6,7 @@
  */
 import { isReal } from '../../fs/extent-map.ts'
 import type { Footprint } from '../../sim/system.ts'
+import type { History } from './history.ts'
 import { fold, hashBytes } from './hash.ts'
 import { bitsOf, lockOf, memoryOf, MOST_FOLIOS, OBJECT, OBJECTS, type Raw, SLOTS } from './objects.ts'
 import type { World } from './world.ts'
@@ -20,11 +21,15 @@ export class Digests {
   /** Folios whose bits or bytes changed in the last step. */
   readonly changedFolios: Raw[] = []
   readonly #world: World
+  readonly #history: History
+  readonly #folios: readonly (Raw | null)[]
   readonly #now = new Float64Array(OBJECTS)
   readonly #first = new Float64Array(OBJECTS)
 
   constructor(world: World) {
     this.#world = world
+    this.#history = world.history
+    this.#folios = world.place.folios.raw
   }
 
   /** Work out the first state. */
@@ -52,7 +57,9 @@ export class Digests {
   update(footprint: Footprint): number {
     let changed = 0
     this.changedFolios.length = 0
-    for (const o of footprint.objects) {
+    const { objects } = footprint
+    for (let k = 0; k < objects.length; k++) {
+      const o = objects[k]!
       const d = this.#of(o)
       if (d === this.#now[o]) continue
       this.#now[o] = d
@@ -67,10 +74,13 @@ export class Digests {
   }
 
   #of(o: number): number {
-    const { history, place: { inode, session, device, folios, logs } } = this.#world
-    if (o >= OBJECT.folio) return folioDigest(folios.raw[Math.floor((o - OBJECT.folio) / 3)] ?? null, (o - OBJECT.folio) % 3)
-    if (o >= OBJECT.ended) return history.digest(o - OBJECT.ended)
+    if (o >= OBJECT.folio) {
+      const slot = Math.floor((o - OBJECT.folio) / 3)
+      return folioDigest(this.#folios[slot]!, o - OBJECT.folio - 3 * slot)
+    }
+    if (o >= OBJECT.ended) return this.#history.digest(o - OBJECT.ended)
     if (o >= OBJECT.slot) return slotDigest(this.#world, o - OBJECT.slot)
+    const { inode, session, device, logs } = this.#world.place
     switch (o) {
       case OBJECT.space: {
         const { space, quota } = session.fs
@@ -134,9 +144,12 @@ const mapDigest = ({ inode: { map } }: World): number => {
 /** The list of dirty folios has no order that anybody relies on. */
 const mappingDigest = ({ inode }: World): number => {
   const pages = inode.pages!
-  let dirty = 0
-  for (const f of pages.dirty) dirty += 2 ** (f.page % 40)
-  return fold(dirty, fold(pages.writablePtes, pages.pages))
+  let [low, high] = [0, 0]
+  for (const f of pages.dirty) {
+    if (f.page < 32) low |= 1 << f.page
+    else high |= 1 << f.page
+  }
+  return fold(fold(low, high), fold(pages.writablePtes, pages.pages))
 }
 
 /** What a change of each object means. */

@@ -46,6 +46,8 @@ export class History {
   /** The action that began or ended last. */
   newest: Record | null = null
   readonly #byFiber: readonly (readonly Record[])[]
+  /** By fiber: the digest of what it did, or -1: to be worked out. What a record says is settled once it has ended. */
+  readonly #digests: number[]
   #ended = 0
 
   constructor(program: Program) {
@@ -56,6 +58,7 @@ export class History {
       from: 'pos' in action ? action.pos : 0, leastSize: 0, mostSize: 0, position: null,
       bytes: action.op === 'read' || action.op === 'load' ? Buffer.alloc(action.len) : null,
     }))
+    this.#digests = program.fibers.map(() => -1)
     this.#byFiber = program.fibers.map((_, i) => this.records.filter((r) => r.fiber === i))
   }
 
@@ -68,6 +71,7 @@ export class History {
     this.version++
     this.newest = null
     this.#ended = 0
+    this.#digests.fill(-1)
     for (const r of this.records) {
       r.began = r.ended = false
       r.before = 0
@@ -87,6 +91,7 @@ export class History {
     this.newest = r
     r.began = true
     r.before = this.#ended
+    this.#digests[r.fiber] = -1
     footprint.see(OBJECT.ended + r.fiber)
   }
 
@@ -97,6 +102,7 @@ export class History {
     r.n = n
     r.errno = errno
     this.#ended |= 1 << r.id
+    this.#digests[r.fiber] = -1
     footprint.see(OBJECT.ended + r.fiber)
   }
 
@@ -107,11 +113,14 @@ export class History {
 
   /** Is some action under way whose `op` is one of these? */
   inFlight(...ops: readonly Action['op'][]): boolean {
-    return this.records.some((r) => r.began && !r.ended && ops.includes(r.action.op))
+    for (const r of this.records) if (r.began && !r.ended && ops.includes(r.action.op)) return true
+    return false
   }
 
   /** Digest of what fiber `f` did. */
   digest(f: number): number {
+    const known = this.#digests[f] ?? -1
+    if (known >= 0) return known
     let d = f
     for (const r of this.#byFiber[f] ?? []) {
       if (!r.began) break
@@ -119,8 +128,8 @@ export class History {
       if (!r.ended) break
       d = fold(d, r.leastSize * 131072 + r.mostSize)
       d = fold(d, fold(r.n, r.errno === null ? 0 : hashText(r.errno)))
-      if (r.bytes !== null) d = fold(d, hashBytes(r.bytes, 0, r.bytes.length & ~3))
+      if (r.bytes !== null) d = fold(d, hashBytes(r.bytes, 0, r.bytes.length))
     }
-    return d
+    return (this.#digests[f] = d)
   }
 }
