@@ -24,11 +24,11 @@
  */
 import type { ChoiceKind, Choices } from '../kernel/choices.ts'
 import { WorldDigest } from './digest.ts'
-import { ENDS, Events, OF_DAEMON } from './events.ts'
+import { copyKept, ENDS, Events, OF_DAEMON } from './events.ts'
 import type { Budget, ExploreOptions } from './explore.ts'
 import { execute, Machine, STEPS } from './scheduler.ts'
 import {
-  deadlockOf, type Interruption, loopOf, type Search, type Symptom, symptomsOf, Tally, thrownOf,
+  deadlockOf, type Ending, type Interruption, Judged, loopOf, type Search, type Symptom, symptomsOf, Tally, thrownOf,
 } from './search.ts'
 import type { System } from './system.ts'
 import { RecordingTape } from './tape.ts'
@@ -42,8 +42,6 @@ const MOST_FIBERS = 31
 const PROGRESS = 1024
 /** Sets of steps that are looked at to count the interleavings of one run. */
 const CELLS = 2 ** 16
-
-type Ending = 'complete' | 'pruned' | 'stopped' | 'learn'
 
 /** One search. Use `dpor`. */
 export class Dpor implements Choices {
@@ -66,6 +64,9 @@ export class Dpor implements Choices {
   #blind = false
   #threw = false
   #over = false
+  readonly #clean = new Judged()
+  /** Is the step just made one of the last run, which was judged then? */
+  readonly #judged = (): boolean => this.#machine.steps <= this.#events.length && this.#clean.isClean(this.#machine.steps)
   readonly #symptoms: Symptom[] = []
   #interleavings: number | null = 0
 
@@ -117,6 +118,7 @@ export class Dpor implements Choices {
 
   #begin(): void {
     const m = this.#machine
+    this.#clean.begin()
     m.begin(this)
     this.#digests.begin(m.fibers.length)
     this.#blind = this.#threw = false
@@ -147,7 +149,7 @@ export class Dpor implements Choices {
       }
       const pick = this.#blind ? 0 : m.candidates.indexOf(this.#chosen[step]!)
       if (pick < 0 || pick >= n) return this.#strayed(step)
-      m.step(pick)
+      m.step(pick, this.#judged)
       if (this.#blind) continue
       if (!this.#digests.step(m.current)) this.#blind = true
       else if (step === this.#events.length) this.#record(enabled)
@@ -191,7 +193,7 @@ export class Dpor implements Choices {
       if ((this.#sleeping[e]! & (1 << f)) === 0 || f === fiber) continue
       if (this.#events.conflictsWith(e, this.#sleepers, e * this.#fibers + f)) continue
       sleeping |= 1 << f
-      copySleeper(this.#sleepers, e * this.#fibers + f, (e + 1) * this.#fibers + f)
+      copyKept(this.#sleepers, e * this.#fibers + f, (e + 1) * this.#fibers + f)
     }
     this.#sleeping[e + 1] = sleeping
   }
@@ -284,11 +286,13 @@ export class Dpor implements Choices {
       if (((events.enabled[k]! ^ events.enabled[k + 1]!) & (1 << p)) === 0 || events.conflict(k, e)) continue
       const m = this.#machine
       const [who, by] = [m.fibers[p]!.name, m.fibers[events.fiber[k]!]!.name]
-      const what = `a step of ${by} decided whether ${who} may go on behind '${m.trace.labels[e]}', and shares no ` +
-        'object with what it does then: note what ready() reads'
-      this.#symptoms.push({ claim: 'footprint', what, preemptions: m.preemptions, steps: m.steps })
-      return
+      return this.#noteWait(`a step of ${by} decided whether ${who} may go on behind '${m.trace.labels[e]}', and shares no ` +
+        'object with what it does then: note what ready() reads')
     }
+  }
+
+  #noteWait(what: string): void {
+    this.#symptoms.push({ claim: 'footprint', what, preemptions: this.#machine.preemptions, steps: this.#machine.steps })
   }
 
   #atEnd(): void {
@@ -334,8 +338,8 @@ export class Dpor implements Choices {
   #strayed(step: number): void {
     const m = this.#machine
     this.#stop('indeterminate')
-    const what = `step ${step}: ${m.fibers[this.#chosen[step]!]!.name} cannot go on where it ought to: note what ready() reads`
-    this.#symptoms.push({ claim: 'footprint', what, preemptions: m.preemptions, steps: m.steps })
+    const who = m.fibers[this.#chosen[step]!]!.name
+    this.#noteWait(`step ${step}: ${who} cannot go on where it ought to: note what ready() reads`)
   }
 
   #endless(): void {
@@ -347,6 +351,7 @@ export class Dpor implements Choices {
   /** Something is wrong after a step. @returns true if the search is over */
   #judge(): boolean {
     const m = this.#machine
+    this.#clean.wrongAt(m.steps)
     if (this.#blind) return false
     if (m.violation !== null) this.#symptoms.push(...symptomsOf(m, [m.violation]))
     if (m.thrown !== null && !this.#threw) {
@@ -389,10 +394,6 @@ export class Dpor implements Choices {
     }
     return false
   }
-}
-
-const copySleeper = (words: number[], from: number, to: number): void => {
-  for (let w = 0; w < 5; w++) words[to * 5 + w] = words[from * 5 + w]!
 }
 
 /** One run for each order of dependent steps. */

@@ -151,6 +151,11 @@ export class Events {
   }
 }
 
+/** Copy the footprint that is kept at place `from` to place `to`. */
+export const copyKept = (words: number[], from: number, to: number): void => {
+  for (let w = 0; w < WORDS; w++) words[to * WORDS + w] = words[from * WORDS + w]!
+}
+
 const wordsConflict = (x: readonly number[], a: number, y: readonly number[], b: number): boolean =>
   ((x[a]! & y[b + 2]!) | (x[a + 1]! & y[b + 3]!) | (x[a + 2]! & y[b]!) | (x[a + 3]! & y[b + 1]!)) !== 0 ||
   x[a + 4]! + y[b + 4]! === ENDS + OF_DAEMON

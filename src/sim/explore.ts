@@ -20,7 +20,7 @@ import type { ChoiceKind, Choices } from '../kernel/choices.ts'
 import { WorldDigest } from './digest.ts'
 import { Machine, STEPS } from './scheduler.ts'
 import {
-  deadlockOf, type Interruption, loopOf, type Search, type Symptom, symptomsOf, Tally, thrownOf,
+  deadlockOf, type Ending, type Interruption, Judged, loopOf, type Search, type Symptom, symptomsOf, Tally, thrownOf,
 } from './search.ts'
 import type { Bounds } from './sources.ts'
 import { StateTable } from './state-table.ts'
@@ -67,8 +67,6 @@ const PROGRESS = 1024
 const STATE = -1
 const SCHEDULE = KINDS.indexOf('schedule')
 
-type Ending = 'complete' | 'pruned' | 'stopped' | 'learn'
-
 /** One search. Use `explore`. */
 export class Explorer implements Choices {
   readonly #machine: Machine
@@ -107,6 +105,9 @@ export class Explorer implements Choices {
   /** The run ends after this many steps and is not judged: it is made again for its tape. */
   #until = Infinity
   #mute = false
+  readonly #clean = new Judged()
+  /** Is the step just made one of the last run, which was judged then? Up to the decision that is made otherwise this time. */
+  readonly #judged = (): boolean => this.#at < this.#top && this.#clean.isClean(this.#machine.steps)
   /** Paths behind the end of the last run, and behind all prefixes that are done. */
   #paths = 0
   #total = 0
@@ -214,6 +215,7 @@ export class Explorer implements Choices {
     this.#symptoms.length = 0
     this.#paths = 0
     this.#ending = 'stopped'
+    this.#clean.begin()
     this.#machine.begin(this.#choices)
     this.#digests.begin(this.#machine.fibers.length)
   }
@@ -228,7 +230,7 @@ export class Explorer implements Choices {
       if (m.thrown !== null && !this.#threw && this.#judge()) return
       if (n === 0) return this.#stuck()
       if (m.steps >= this.#maxSteps) return this.#endless()
-      m.step(n === 1 ? 0 : this.#schedule(n))
+      m.step(n === 1 ? 0 : this.#schedule(n), this.#judged)
       if (this.#blind) continue
       if (!this.#digests.step(m.current)) {
         this.#blind = true
@@ -288,6 +290,7 @@ export class Explorer implements Choices {
   /** Something is wrong after a step. @returns true if the search is over */
   #judge(): boolean {
     const m = this.#machine
+    this.#clean.wrongAt(m.steps)
     if (this.#blind || this.#mute) return false
     if (m.violation !== null) this.#symptoms.push(...symptomsOf(m, [m.violation]))
     if (m.thrown !== null && !this.#threw) {

@@ -125,8 +125,11 @@ export class Machine {
     return this.candidates[0] === this.current
   }
 
-  /** Candidate number `pick` makes a step; afterwards `violation` and `thrown` say how that went. */
-  step(pick: number): void {
+  /**
+   * Candidate number `pick` makes a step; afterwards `violation` and `thrown` say how that went.
+   * @param judged asked behind the step: was it judged before (System.stepped)?
+   */
+  step(pick: number, judged: (() => boolean) | null = null): void {
     const i = this.candidates[pick]!
     if (pick !== 0 && this.preempts) this.preemptions++
     this.current = i
@@ -141,7 +144,7 @@ export class Machine {
       else this.#end(i, error)
     }
     try {
-      this.violation = this.system.stepped(i)
+      this.violation = this.system.stepped(i, judged !== null && judged())
     } catch (error) {
       this.violation = null
       this.thrown ??= { fiber: i, error }

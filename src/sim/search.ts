@@ -133,6 +133,32 @@ export class Tally {
   }
 }
 
+/** How a run ended for a search; `learn`: it has to be made again. */
+export type Ending = 'complete' | 'pruned' | 'stopped' | 'learn'
+
+/** Which steps of the last run were judged, with nothing wrong: where the next run repeats them, nobody need look again. */
+export class Judged {
+  /** Steps until the first at which something was wrong: in this run, and in the one before. */
+  #wrong = Infinity
+  #last = Infinity
+
+  /** A run begins. */
+  begin(): void {
+    this.#last = this.#wrong
+    this.#wrong = Infinity
+  }
+
+  /** Something is wrong after so many steps. */
+  wrongAt(steps: number): void {
+    this.#wrong = Math.min(this.#wrong, steps)
+  }
+
+  /** Was nothing wrong in the first `steps` steps of the last run? */
+  isClean(steps: number): boolean {
+    return steps < this.#last
+  }
+}
+
 /** What is wrong in a run, without its tape. */
 export type Symptom = Omit<Finding, 'tape'>
 

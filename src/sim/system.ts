@@ -40,8 +40,12 @@ export interface System {
   begin(choices: Choices): readonly Fiber[]
   /** Digest of the present value of an object: an integer from 0 to 2^53 - 1. */
   digest(object: number): number
-  /** A step of fiber `fiber` ended. @returns what is wrong now, or null */
-  stepped(fiber: number): Violation | null
+  /**
+   * A step of fiber `fiber` ended.
+   * @param judged this very step, after the very same ones, was looked at before and nothing was wrong: no need to look again
+   * @returns what is wrong now, or null
+   */
+  stepped(fiber: number, judged?: boolean): Violation | null
   /** All fibers that are no daemons ended. @returns what is wrong at rest */
   ended(): readonly Violation[]
 }
@@ -59,11 +63,12 @@ export class Footprint {
   writeLow = 0
   writeHigh = 0
   /** By object: 1 read, 3 written, in this step. */
-  readonly #noted: number[] = []
+  #noted = new Uint8Array(256)
 
   /** The step reads object `o`. */
   see(o: number): void {
-    if ((this.#noted[o] ?? 0) !== 0) return
+    if (o >= this.#noted.length) this.#grow(o)
+    if (this.#noted[o] !== 0) return
     this.#noted[o] = 1
     this.objects.push(o)
     const bit = 1 << (o & 31)
@@ -86,10 +91,17 @@ export class Footprint {
     return this.#noted[o] === 3
   }
 
+  #grow(o: number): void {
+    const noted = new Uint8Array(2 * o)
+    noted.set(this.#noted)
+    this.#noted = noted
+  }
+
   /** Forget all: a new step begins. */
   clear(): void {
-    for (const o of this.objects) this.#noted[o] = 0
-    this.objects.length = 0
+    const { objects } = this
+    for (let k = 0; k < objects.length; k++) this.#noted[objects[k]!] = 0
+    objects.length = 0
     this.readLow = 0
     this.readHigh = 0
     this.writeLow = 0

@@ -37,8 +37,8 @@ class Reversed implements System {
   digest(object: number): number {
     return this.#world.digest(object)
   }
-  stepped(fiber: number): Violation | null {
-    return this.#world.stepped(this.#n - 1 - fiber)
+  stepped(fiber: number, judged?: boolean): Violation | null {
+    return this.#world.stepped(this.#n - 1 - fiber, judged)
   }
   ended(): readonly Violation[] {
     return this.#world.ended()

@@ -78,7 +78,13 @@ export const TAG_SECTOR = 512
 export const tagByte = (n: number, p: number): number => (TAGS[n]! << 4) | (Math.floor(p / TAG_SECTOR) & 15)
 
 /** The action, from 0 among those with bytes, that byte `b` is of; -1 zero, -2 none. */
-export const tagOf = (b: number): number => (b === 0 ? -1 : TAGS.indexOf((b >>> 4) as 1) < 0 ? -2 : TAGS.indexOf((b >>> 4) as 1))
+export const tagOf = (b: number): number => (b === 0 ? -1 : TAG_OF[b >>> 4]!)
+
+/** By high nibble: the place in TAGS, -2 if it stands nowhere. */
+const TAG_OF = Int8Array.from({ length: 16 }, (_, nibble) => {
+  const at = TAGS.indexOf(nibble as 1)
+  return at < 0 ? -2 : at
+})
 
 /** Every action with its number among those with bytes, -1 for others; those before first, then fiber by fiber. */
 export const numbered = (p: Program): { action: Action; fiber: number; tag: number }[] => {

@@ -82,8 +82,16 @@ export class Truth {
 
   /** Values that may stand in the cell from `pos` on; for `reader`, that a read between its begin and now may have returned. */
   #allowed(cell: number, pos: number, reader: Record | null): number {
-    const whole = reader === null && pos === this.bounds[cell]
-    if (whole && this.#versions[cell] === this.#history.version) return this.#sets[cell]!
+    if (reader !== null || pos !== this.bounds[cell]) return this.#valuesAt(pos, reader)
+    const { version } = this.#history
+    if (this.#versions[cell] !== version) {
+      this.#versions[cell] = version
+      this.#sets[cell] = this.#valuesAt(pos, null)
+    }
+    return this.#sets[cell]!
+  }
+
+  #valuesAt(pos: number, reader: Record | null): number {
     const { records } = this.#history
     let set = 0
     const replaced = (c: Record | null): boolean => records.some((u) =>
@@ -97,10 +105,6 @@ export class Truth {
     for (const c of records) {
       if (!c.began || !this.#mayPut(c, pos) || (c.ended && replaced(c))) continue
       set |= ZEROING.includes(c.action.op) ? ZERO : c.action.op === 'write' && c.action.self !== undefined ? ANY : 1 << c.tag
-    }
-    if (whole) {
-      this.#versions[cell] = this.#history.version
-      this.#sets[cell] = set
     }
     return set
   }

@@ -49,6 +49,8 @@ export class World implements System {
   /** Open files of the fibers. */
   readonly files: readonly { readonly file: OpenFile }[]
   readonly #counts: Int32Array
+  /** By what changed: numbers of the judges that look then. */
+  readonly #askedBy: Record<number, Int32Array> = {}
   /** `a -> b`: lock b was taken while a was held; how often. */
   readonly lockEdges = new Map<string, number>()
   /** Steps of this run. */
@@ -188,7 +190,7 @@ export class World implements System {
     return this.digests.of(object)
   }
 
-  stepped(fiber: number): Violation | null {
+  stepped(fiber: number, judged = false): Violation | null {
     this.place.noting = false
     this.steps++
     this.diskSizeBefore = this.#diskSize
@@ -197,21 +199,33 @@ export class World implements System {
     const changed = this.digests.update(footprint)
     if (footprint.isWritten(OBJECT.format)) this.place.touchedFormat = true
     if (footprint.isWritten(OBJECT.disk)) this.place.touchedDisk = true
-    return this.lockOrder.found ?? (changed === 0 ? null : this.#judgeStep(fiber, changed))
+    return this.lockOrder.found ?? (judged || changed === 0 ? null : this.#judgeStep(fiber, changed))
   }
 
   #judgeStep(fiber: number, changed: number): Violation | null {
-    const { judges } = this.#options
-    for (let i = 0; i < judges.length; i++) {
-      const judge = judges[i]!
-      if ((judge.on & changed) === 0 || judge.step === undefined || this.#broken.has(judge.claim)) continue
+    const asked = this.#asked(changed)
+    for (let k = 0; k < asked.length; k++) {
+      const i = asked[k]!
+      const judge = this.#options.judges[i]!
+      if (this.#broken.size > 0 && this.#broken.has(judge.claim)) continue
       this.#counts[i]!++
-      const what = judge.step(this.#look, fiber)
+      const what = judge.step!(this.#look, fiber)
       if (what === null) continue
       this.#broken.add(judge.claim)
       return { claim: judge.claim, what }
     }
     return null
+  }
+
+  /** Numbers of the judges that look after a step if this changed. */
+  #asked(changed: number): Int32Array {
+    let asked = this.#askedBy[changed]
+    if (asked === undefined) {
+      const { judges } = this.#options
+      asked = Int32Array.from(judges.keys()).filter((i) => (judges[i]!.on & changed) !== 0 && judges[i]!.step !== undefined)
+      this.#askedBy[changed] = asked
+    }
+    return asked
   }
 
   /** How often each claim was looked at. */
