@@ -39,6 +39,13 @@ export const parseBlockSize = (text: string): number => {
   return n
 }
 
+/** Blocks of a journal, or `auto`. @throws InvalidArgumentError if it is neither */
+export const parseJournal = (text: string): number | 'auto' => {
+  if (text === 'auto') return 'auto'
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Give a number of blocks, at least 1024, or auto.')
+  return Number(text)
+}
+
 /** The format with this name. @throws UsageError that lists the names */
 export const formatNamed = (name: string): FormatName => {
   const found = FORMATS.find((f) => f === name)

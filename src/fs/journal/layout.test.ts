@@ -18,7 +18,8 @@ const blockSize = 1024
 
 const anySuper = (which: readonly number[] = features): fc.Arbitrary<JournalSuper> =>
   fc.record({
-    incompat: fc.constantFrom(...which), maxlen: fc.integer({ min: 1024, max: 100_000 }), at: fc.double({ min: 0, max: 0.999, noNaN: true }),
+    incompat: fc.constantFrom(...which), maxlen: fc.integer({ min: 1024, max: 100_000 }),
+    at: fc.double({ min: 0, max: 0.999, noNaN: true }),
     sequence: fc.nat(0xffffffff), errno: fc.integer({ min: -100, max: 0 }),
   }).map(({ incompat, maxlen, at, sequence, errno }) => ({
     ...newJournalSuper(blockSize, maxlen, uuid, incompat), sequence, errno, start: Math.floor(at * maxlen),
