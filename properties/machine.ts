@@ -99,12 +99,14 @@ const pristine = new Map<string, MemoryDevice>()
 /** A fresh device with an empty file system; made once for each size and format, then forked. */
 export const freshDevice = ({ format, blockSize, size: room = DEVICE_SIZE, journal }: Setting): MemoryDevice => {
   const journalBlocks = journal === undefined ? 0 : JOURNAL_BLOCKS
-  const size = room + journalBlocks * blockSize
+  // A journal gets no more than half of what metadata leaves.
+  const size = Math.max(room, 2 * journalBlocks * blockSize) + journalBlocks * blockSize
   const key = `${format} ${blockSize} ${size} ${journalBlocks}`
   let device = pristine.get(key)
   if (device === undefined) {
     pristine.set(key, (device = new MemoryDevice(size, { fill: 0xaa })))
-    const made = run(mkfs(device, { format, blockSize, zeroTables: true, journalBlocks, metadataCsum: journalBlocks > 0 && format === 'ext4' }))
+    const metadataCsum = journal !== undefined && format === 'ext4'
+    const made = run(mkfs(device, { format, blockSize, zeroTables: true, journalBlocks, metadataCsum }))
     if (isLeft(made)) throw new Error(`mkfs: ${made.left}`)
   }
   return device.fork()

@@ -38,12 +38,13 @@ export const EDGES: readonly Mutant[] = [
   {
     id: 'Z27', title: 'in a folio whose read had failed, what is written is not marked uptodate',
     source: '14284fedf59f', claim: 'I8', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['EIO', 'read or load'],
+    // A failed readahead and a partial write: any failed read of the folio does.
+    trigger: ['EIO', 'partial block'],
     patch: [
       {
-        file: 'src/fs/file-system.ts',
-        find: "yield* this.readData(k, { bytes: f.slab.bytes, start: f.base + off, len: n, provenance: 'cache' }, pblk)",
-        replace: 'f.edgesOnly = true; yield* this.readData(k, { bytes: f.slab.bytes, start: f.base + off, len: n, ' +
+        file: 'src/fs/data-io.ts',
+        find: "yield* readData(k, fs, { bytes: f.slab.bytes, start: f.base + off, len: n, provenance: 'cache' }, pblk)",
+        replace: 'f.edgesOnly = true; yield* readData(k, fs, { bytes: f.slab.bytes, start: f.base + off, len: n, ' +
           "provenance: 'cache' }, pblk); f.edgesOnly = false",
       },
       {

@@ -14,13 +14,10 @@
  * the owner of the inode in the same step, where there is a quota.
  */
 import { type Either, left } from 'fp-ts/lib/Either.js'
-import { submitAndWait, Bio } from '../block/bio.ts'
 import type { BlockDevice } from '../block/device.ts'
 import { type Restore, restoreAll } from '../kernel/checkpoint.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
-import { PageVec, type Segment } from '../kernel/page-vec.ts'
-import type { Folio } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, isReal, MAPPED, UNWRITTEN } from './extent-map.ts'
 import type { Format, Run } from './format.ts'
 import { Inode } from './inode.ts'
@@ -396,20 +393,5 @@ export class FileSystem {
     if (this.format.mapBlocks(inode) > 0 && k.fault('EIO.shrink')) return
     yield* attempt(() => this.format.shrinkMap(inode))
     this.charge(inode)
-  }
-
-  // --- data I/O ----------------------------------------------------------------------------------------------------
-
-  /** Read `n` bytes at `pblk` into the folio at `off` and wait. Raises EIO. */
-  *readBlocks(k: Verbs, f: Folio, off: number, n: number, pblk: number): Kernel<void, 'EIO'> {
-    yield* this.readData(k, { bytes: f.slab.bytes, start: f.base + off, len: n, provenance: 'cache' }, pblk)
-  }
-
-  /** Read the data at `pblk` into memory and wait. Raises EIO. */
-  *readData(k: Verbs, into: Segment, pblk: number): Kernel<void, 'EIO'> {
-    k.ledger.dataBios++
-    k.ledger.dataBytes += into.len
-    if (k.fault('EIO.read')) return yield* raise('EIO', 'EIO.read')
-    yield* submitAndWait(this.device, new Bio('read', pblk * this.blockSize, new PageVec([into])))
   }
 }

@@ -10,6 +10,7 @@ import { attempt, Failure, type Kernel, raise } from '../kernel/kernel.ts'
 import { PAGE, roundUp } from '../kernel/units.ts'
 import { BLOCK_MAPPED, BLOCK_PLACE, type Folio, UPTODATE } from '../pagecache/folio.ts'
 import { type Extent, HOLE, MAPPED } from './extent-map.ts'
+import { readBlocks, readData } from './data-io.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 import { COPY_STEP, type Verbs } from './verbs.ts'
@@ -150,7 +151,7 @@ export function* fillFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off
     const bytes = e.n * block
     if (e.state !== MAPPED || f.pos + at >= k.size(inode)) f.zero(at, bytes)
     else {
-      yield* fs.readBlocks(k, f, at, bytes, e.pblk)
+      yield* readBlocks(k, fs, f, at, bytes, e.pblk)
       f.change(at, bytes, BLOCK_MAPPED, BLOCK_PLACE)
     }
     f.change(at, bytes, UPTODATE, 0)
@@ -169,7 +170,7 @@ export function* readDirect(
     fs.lookupInto(k, inode, at / block, Math.ceil((end - at) / block), e)
     const n = Math.min(e.n * block, end - at)
     if (e.state === MAPPED) {
-      yield* fs.readData(k, { bytes: into, start: at - pos, len: n, provenance: 'anonymous' }, e.pblk)
+      yield* readData(k, fs, { bytes: into, start: at - pos, len: n, provenance: 'anonymous' }, e.pblk)
     } else into.fill(0, at - pos, at - pos + n)
     at += n
   }

@@ -60,7 +60,7 @@ const EXTENTS_AT_ONCE = 256
 const extentsFrom = (inode: Inode, from: number): number => {
   const { extents } = inode.map
   let n = 0
-  while (n < extents.length && n <= EXTENTS_AT_ONCE && extents[extents.length - 1 - n]!.lblk + extents[extents.length - 1 - n]!.n > from) n++
+  for (let i = extents.length - 1; i >= 0 && n <= EXTENTS_AT_ONCE && extents[i]!.lblk + extents[i]!.n > from; i--) n++
   return n
 }
 

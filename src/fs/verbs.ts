@@ -10,6 +10,7 @@ import { PAGE, roundDown } from '../kernel/units.ts'
 import { BLOCK_PLACE, type Folio, UPTODATE } from '../pagecache/folio.ts'
 import { PageVerbs } from '../pagecache/page-verbs.ts'
 import type { Refusal, Undo } from './donor.ts'
+import { readBlocks } from './data-io.ts'
 import { type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { Inode } from './inode.ts'
 import type { Mapping } from './mapping.ts'
@@ -79,7 +80,7 @@ export class Verbs extends PageVerbs {
       return
     }
     if (w.nowait) return yield* wouldWait('EAGAIN.edges')
-    yield* w.fs.readBlocks(this, f, b, block, e.pblk + (lblk - e.lblk))
+    yield* readBlocks(this, w.fs, f, b, block, e.pblk + (lblk - e.lblk))
     f.change(b, block, UPTODATE, 0)
   }
 
