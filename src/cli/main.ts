@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander'
 import { checkCommand } from './check.ts'
 import { compareCommand } from './compare.ts'
 import { conformCommand } from './conform.ts'
+import { crashCommand } from './crash.ts'
 import { EXIT, explain } from './errors.ts'
 import { importCommand } from './import.ts'
 import { initCommand } from './init.ts'
@@ -42,7 +43,7 @@ const program = new Command('perform-write')
 
 const commands = [
   listCommand(), compareCommand(), checkCommand(), replayCommand(), runCommand(), mkfsCommand(), importCommand(),
-  conformCommand(), initCommand(), undoCommand(), locksCommand(), witnessCommand(),
+  conformCommand(), initCommand(), undoCommand(), locksCommand(), witnessCommand(), crashCommand(),
 ]
 for (const command of commands) {
   command.copyInheritedSettings(program)

@@ -22,6 +22,7 @@ import { paint, wrap } from '../report/table.ts'
 import { counterexampleLines } from '../report/timeline.ts'
 import { ReplayTape } from '../sim/tape.ts'
 import { argumentOf, benchOf, designOf, nameOf, readCounterexample, sentenceOf } from './counterexamples.ts'
+import { replayCrash } from './crash.ts'
 import { EXIT, InfrastructureError, UsageError } from './errors.ts'
 import { writeJson } from './options.ts'
 import { designFor, isFile } from './plugin.ts'
@@ -57,6 +58,8 @@ export const replayCommand = (): Command =>
     })
 
 const replay = async (path: string, o: Options): Promise<number> => {
+  const crashed = existsSync(path) ? await replayCrash(path, readFileSync(path, 'utf8'), o.on, o.json) : null
+  if (crashed !== null) return crashed
   const c = readCounterexample(path)
   if (o.export === 'python') return exportPython(c, path, o)
   const mutant = o.on === undefined || kernelIn(o) !== null ? c.strategy.mutant?.id : undefined

@@ -7,6 +7,7 @@
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { Bio } from '../../block/bio.ts'
 import { MemoryDevice } from '../../block/memory-device.ts'
+import { planMkfs } from '../../fs/formats/mkfs.ts'
 import type { FileSystem } from '../../fs/file-system.ts'
 import { extOf, INODE } from '../../fs/formats/inode-table.ts'
 import type { DataMode } from '../../fs/journal/journal.ts'
@@ -66,6 +67,12 @@ export const formatOf = (mode: CrashMode): FormatName => (mode === 'ext2' ? 'ext
 
 /** Blocks of the journal, where there is one: the fewest that the kernel takes. */
 const JOURNAL_BLOCKS = 1024
+
+/** Why a device of `size` bytes is too small for this mode, in one line; null: it is not. */
+export const sizeProblem = (mode: CrashMode, size: number, blockSize: number): string | null => {
+  const plan = planMkfs(size, { format: formatOf(mode), blockSize, ...(hasJournal(mode) && { journalBlocks: JOURNAL_BLOCKS }) })
+  return isLeft(plan) ? plan.left : null
+}
 
 /** Is there a journal in this mode? */
 export const hasJournal = (mode: CrashMode): boolean => mode.includes('data=')

@@ -16,7 +16,7 @@ import type { Operation } from '../workload/operation.ts'
 import { crash, type StateAt } from './crash.ts'
 import { versionsAt } from './epochs.ts'
 import { type ProgramRecording, recordProgram } from './program.ts'
-import type { Recording } from './record.ts'
+import { hasJournal, type Recording } from './record.ts'
 import { encodeState, judgeState, makeState, recordScenario, type Scenario } from './scenario.ts'
 
 /** A crash state of a scenario that breaks a claim. */
@@ -128,7 +128,8 @@ class CrashShrinker {
       }
     }
     const { scenario } = this.#best!
-    if (scenario.size > SMALL) this.try({ ...scenario, size: SMALL }, {})
+    const small = hasJournal(scenario.mode) ? SMALL_JOURNALLED : SMALL
+    if (scenario.size > small) this.try({ ...scenario, size: small }, {})
     if (scenario.torn && this.#best!.at.tear === null) this.try({ ...this.#best!.scenario, torn: false }, {})
   }
 
@@ -217,6 +218,7 @@ class CrashShrinker {
 
 /** A device on which small scenarios find room. */
 const SMALL = 2 << 20
+const SMALL_JOURNALLED = 12 << 20
 
 const without = <A>(list: readonly A[], i: number): A[] => [...list.slice(0, i), ...list.slice(i + 1)]
 
