@@ -9,141 +9,12 @@
 import * as ts from 'typescript/unstable/ast'
 import type { Type } from 'typescript/unstable/sync'
 import { SignatureKind } from 'typescript/unstable/sync'
-import {
-  CHAINING, DETERMINISTIC, HOT, INDETERMINATE, LAYERS, layerOf, NODE_MODULES_ALLOWED, PURE_PACKAGES, SHIPPED,
-} from './layers.ts'
+import { fpTsPaths, layers, neverTests, noChaining, pureImports, shippedImports } from './imports.ts'
+import { INDETERMINATE } from './layers.ts'
 import { lineOf, lineOfNode, type Unit, walk } from './project.ts'
+import { type Finding, isCode, isDeterministic, isSource, isStrategy, type Rule } from './rule.ts'
 
-/** What is wrong, where (a line from 1), and what to do. */
-export interface Finding {
-  readonly line: number
-  readonly message: string
-}
-
-/** A rule. `applies` says which files it is about. */
-export interface Rule {
-  readonly name: string
-  readonly applies: (path: string) => boolean
-  readonly check: (unit: Unit) => readonly Finding[]
-}
-
-const isTest = (path: string): boolean =>
-  /\.test(-util)?\.ts$/.test(path) || path.startsWith('src/tidy/') || path.startsWith('properties/types/')
-const isSource = (path: string): boolean => path.startsWith('src/') && !isTest(path)
-/** Files that people read to learn: contracts, doc comments and sizes count. */
-const isCode = (path: string): boolean => isSource(path) || (path.startsWith('properties/') && !isTest(path))
-/** Files that `npm run build` emits: src, and what it needs of properties. */
-const isShipped = (path: string): boolean =>
-  isSource(path) || (SHIPPED.some((s) => path.startsWith(s)) && !isTest(path))
-const isStrategy = (path: string): boolean => path.startsWith('src/strategies/') && !isTest(path)
-const isDeterministic = (path: string): boolean => isSource(path) && DETERMINISTIC.includes(layerOf(path))
-
-/** Run one rule over files; findings as `path:line: message`. */
-export const findings = (rule: Rule, units: readonly Unit[]): readonly string[] =>
-  units
-    .filter((u) => rule.applies(u.path))
-    .flatMap((u) => rule.check(u).map((f) => `${u.path}:${f.line}: ${f.message}`))
-
-// --- imports -----------------------------------------------------------------------------------------------------
-
-interface Import {
-  readonly node: ts.Node
-  readonly from: string
-}
-
-/** All module names that a file imports, re-exports or imports at run time. */
-const importsOf = (unit: Unit): readonly Import[] => {
-  const found: Import[] = []
-  walk(unit.ast, (n) => {
-    const named = (ts.isImportDeclaration(n) || ts.isExportDeclaration(n)) && n.moduleSpecifier !== undefined
-    const specifier = named
-      ? n.moduleSpecifier
-      : ts.isCallExpression(n) && n.expression.kind === ts.SyntaxKind.ImportKeyword
-        ? n.arguments[0]
-        : ts.isImportTypeNode(n) && ts.isLiteralTypeNode(n.argument)
-          ? n.argument.literal
-          : undefined
-    if (specifier !== undefined && ts.isStringLiteral(specifier)) found.push({ node: n, from: specifier.text })
-  })
-  return found
-}
-
-/** A relative import as a path from the repository. */
-const target = (unit: Unit, from: string): string => new URL(from, `file:///${unit.path}`).pathname.slice(1)
-
-const layers: Rule = {
-  name: 'imports go down only',
-  applies: (path) => (isSource(path) || path.startsWith('properties/') || path.startsWith('bench/')) && !isTest(path),
-  check: (unit) => {
-    const from = layerOf(unit.path)
-    const may = LAYERS[from]
-    if (may === undefined) return [{ line: 1, message: `give ${from} its place in src/tidy/layers.ts` }]
-    return importsOf(unit)
-      .filter((i) => i.from.startsWith('.'))
-      .map((i) => ({ i, to: layerOf(target(unit, i.from)) }))
-      .filter(({ to }) => to !== 'package.json' && to !== from && !may.includes(to))
-      .map(({ i, to }) => ({
-        line: lineOfNode(unit, i.node),
-        message: `${from} must not import ${to}: move the code down, or let the caller pass it in`,
-      }))
-  },
-}
-
-const neverTests: Rule = {
-  name: 'nobody imports a test, and tests do not import cli',
-  applies: () => true,
-  check: (unit) =>
-    importsOf(unit)
-      .filter((i) => i.from.startsWith('.'))
-      .flatMap((i) => {
-        const to = target(unit, i.from)
-        const line = lineOfNode(unit, i.node)
-        if (to.endsWith('.test.ts')) return [{ line, message: 'move what is shared out of the test' }]
-        if (to.startsWith('src/tidy/') && !isTest(unit.path)) return [{ line, message: 'src/tidy belongs to tests' }]
-        return to.startsWith('src/cli/') && !unit.path.startsWith('src/cli/')
-          ? [{ line, message: 'nothing imports cli: move the code to lab or report' }]
-          : []
-      }),
-}
-
-const pureImports: Rule = {
-  name: 'below the lab: no Node module, only pure packages',
-  applies: isDeterministic,
-  check: (unit) =>
-    importsOf(unit)
-      .filter((i) => !i.from.startsWith('.') && !(NODE_MODULES_ALLOWED[unit.path] ?? []).includes(i.from))
-      .filter((i) => !PURE_PACKAGES.includes(packageOf(i.from)))
-      .map((i) => ({
-        line: lineOfNode(unit, i.node),
-        message: `${i.from} must not be imported below the lab: take the effect as a parameter`,
-      })),
-}
-
-/** `@zenfs/core/x` to `@zenfs/core`. */
-const packageOf = (from: string): string => from.split('/').slice(0, from.startsWith('@') ? 2 : 1).join('/')
-
-/** Shipped code may import only what users install with it. `dependencies` as in package.json. */
-export const shippedImports = (dependencies: readonly string[]): Rule => ({
-  name: 'shipped code imports packages of `dependencies` only',
-  applies: isShipped,
-  check: (unit) =>
-    importsOf(unit)
-      .filter((i) => !i.from.startsWith('.') && !i.from.startsWith('node:'))
-      .filter((i) => !dependencies.includes(packageOf(i.from)))
-      .map((i) => ({
-        line: lineOfNode(unit, i.node),
-        message: `${packageOf(i.from)} is not in "dependencies" of package.json: users would not have it`,
-      })),
-})
-
-const fpTsPaths: Rule = {
-  name: 'fp-ts is imported as fp-ts/lib/X.js',
-  applies: () => true,
-  check: (unit) =>
-    importsOf(unit)
-      .filter((i) => packageOf(i.from) === 'fp-ts' && !/^fp-ts\/lib\/\w+\.js$/.test(i.from))
-      .map((i) => ({ line: lineOfNode(unit, i.node), message: `write 'fp-ts/lib/X.js' instead of '${i.from}'` })),
-}
+// --- determinism -------------------------------------------------------------------------------------------------
 
 /** Is this identifier the name of a member or of a declaration, and so no use of a global? */
 const isOwnName = (n: ts.Identifier): boolean => {
@@ -151,36 +22,6 @@ const isOwnName = (n: ts.Identifier): boolean => {
   if (ts.isPropertyAccessExpression(p) || ts.isPropertyAssignment(p)) return p.name === n
   return 'name' in p && p.name === n
 }
-
-const noChaining: Rule = {
-  name: 'on the path of a page fp-ts does not chain',
-  applies: (path) => HOT.some((h) => path.startsWith(h)) && !isTest(path),
-  check: (unit) => {
-    const found: Finding[] = []
-    const message = (what: string): string => `${what} costs 300 ns and more a step: use yield*, match or a plain if`
-    const namespaces = new Set<string>()
-    walk(unit.ast, (n) => {
-      const module = ts.isImportDeclaration(n) && ts.isStringLiteral(n.moduleSpecifier) ? n.moduleSpecifier.text : ''
-      if (ts.isImportDeclaration(n) && module.startsWith('fp-ts')) {
-        if (/Task|IO|Reader|State/.test(module)) found.push({ line: lineOfNode(unit, n), message: message(module) })
-        const bindings = n.importClause?.namedBindings
-        if (bindings !== undefined && ts.isNamespaceImport(bindings)) namespaces.add(bindings.name.text)
-        if (bindings === undefined || !ts.isNamedImports(bindings)) return
-        for (const e of bindings.elements) {
-          const name = (e.propertyName ?? e.name).text
-          if (CHAINING.includes(name)) found.push({ line: lineOfNode(unit, e), message: message(name) })
-        }
-      }
-      if (!ts.isPropertyAccessExpression(n) || !ts.isIdentifier(n.expression)) return
-      if (namespaces.has(n.expression.text) && CHAINING.includes(n.name.text)) {
-        found.push({ line: lineOfNode(unit, n), message: message(n.getText(unit.ast)) })
-      }
-    })
-    return found
-  },
-}
-
-// --- determinism -------------------------------------------------------------------------------------------------
 
 const deterministic: Rule = {
   name: 'below the lab: no clock, no chance, no promise',
