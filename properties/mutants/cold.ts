@@ -10,6 +10,8 @@ import { strategies } from '../../src/strategies/index.ts'
 import { JUDGES } from '../claims/index.ts'
 import { Overtime, within } from '../interruptible.ts'
 import { show } from '../show.ts'
+import { factsOf } from './facts.ts'
+import type { Facts } from './trigger.ts'
 
 /** What to do in the thread. */
 export interface Cold {
@@ -36,6 +38,8 @@ export interface ColdResult {
   readonly broken: Readonly<Record<string, number>>
   /** How the claim was broken, made small. */
   readonly by: Shown | null
+  /** What that is made of; null if its run breaks down before its fibers begin. */
+  readonly facts: Facts | null
 }
 
 /** A counterexample to be made again. */
@@ -81,7 +85,17 @@ const checkCold = ({ strategy: name, seed, executions, claim, extra, without, pa
     note(['I15'], (report?.executions ?? 0) + 1)
   }
   const end = killed ?? { executions: report?.executions ?? 0, seconds: seconds() }
-  return { ...end, broken, by: claim === null || killed === null ? null : minimal(report, claim, name, program, patience) }
+  const by = claim === null || killed === null ? null : minimal(report, claim, name, program, patience)
+  return { ...end, broken, by, facts: by === null ? null : tell(by, name, patience) }
+}
+
+const tell = (by: Shown, strategy: string, patience: number): Facts | null => {
+  const bench = { strategy: named(strategy), judges: JUDGES }
+  try {
+    return within(patience, () => factsOf(by, bench))
+  } catch (e) {
+    return e instanceof Overtime ? factsOf(by, bench, false) : null
+  }
 }
 
 const minimal = (

@@ -9,7 +9,8 @@ export const COPY: readonly Mutant[] = [
   {
     id: 'Z01', title: 'page faults stay enabled while the folio to be written is locked',
     source: '08291429cfa6', claim: 'I16', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['concurrent', 'source is a mapping of the file', 'reclaim'],
+    // The claim forbids the fault itself; that the page is the one that is locked, or crosswise, makes a deadlock of it.
+    trigger: ['source is faulted in'],
     patch: [
       { file: 'src/strategies/reserve-allocate.ts', find: "copy: 'atomic'", replace: "copy: 'faulting'" },
       {

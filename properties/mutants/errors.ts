@@ -6,7 +6,7 @@ export const ERRORS: readonly Mutant[] = [
   {
     id: 'Z36', title: 'after a writeback error the cached data is no longer uptodate',
     source: 'e9c3a8e820ed', claim: 'I8', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['EIO', 'writeback', 'read or load'],
+    trigger: ['EIO', 'writeback', 'somebody reads'],
     patch: {
       file: 'src/fs/writeback.ts', find: '  for (const f of started) f.writeback = false\n',
       replace: `  for (const f of started) {

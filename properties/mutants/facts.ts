@@ -9,6 +9,7 @@ import type { Inode } from '../../src/fs/inode.ts'
 import { PAGE } from '../../src/kernel/units.ts'
 import type { Action, Actions } from '../../src/lab/check/program.ts'
 import { type Bench, type Recorded, rerunIn, worldOf } from '../../src/lab/check/rerun.ts'
+import type { World } from '../../src/lab/check/world.ts'
 import { DIRTY } from '../../src/pagecache/folio.ts'
 import type { Below, Facts, OpFacts, OpName } from './trigger.ts'
 
@@ -40,12 +41,22 @@ const belowOf = (inode: Inode, blockSize: number, pos: number, len: number): rea
   return [...found].sort()
 }
 
+/** What lay below one of the actions before the fibers: a hole, where none of `earlier` put anything into a block. */
+const belowFirst = (earlier: Actions, blockSize: number, pos: number, len: number): readonly Below[] => {
+  const first = Math.floor(pos / blockSize)
+  const blocks = Array.from({ length: Math.ceil((pos + len) / blockSize) - first }, (_, i) => (first + i) * blockSize)
+  const isHole = (at: number): boolean =>
+    !earlier.some((b) => 'pos' in b && b.op !== 'read' && b.op !== 'load' && b.pos < at + blockSize && at < b.pos + b.len)
+  return blocks.some(isHole) ? ['hole'] : []
+}
+
 /** What other actions of the fibers may have put below: dirty data, delayed. */
 const writtenBy = (actions: Actions, self: Action, pos: number, len: number): readonly Below[] =>
   actions.some((a) => a !== self && (a.op === 'write' || a.op === 'store') && a.pos < pos + len && pos < a.pos + a.len)
     ? ['delayed', 'dirty'] : []
 
 const sourceOf = (a: Action): NonNullable<OpFacts['source']> => {
+  if (a.op === 'write' && a.absent === true) return 'absent memory'
   if (a.op !== 'write' || a.self === undefined) return 'memory'
   const [first, last] = [Math.floor(a.pos / PAGE), Math.floor((a.pos + a.len - 1) / PAGE)]
   return a.self <= last && a.self + Math.ceil(a.len / PAGE) > first ? 'destination page' : 'mapping of the file'
@@ -59,14 +70,40 @@ const sizeAfter = (a: Action, size: number): number => {
   return grows ? Math.max(size, pos + (a.op === 'write' ? Math.min(len, a.readable ?? len) : len)) : size
 }
 
-/** What this counterexample is made of. */
-export const factsOf = (c: Recorded, bench: Bench): Facts => {
+/** What a run came to, as far as facts go. */
+interface Ran {
+  readonly errnos: readonly string[]
+  readonly faults: readonly string[]
+  /** Copies that were cut short. */
+  readonly cut: number
+  readonly undone: boolean
+}
+
+const make = (world: World, c: Recorded): Ran => {
+  const { ledger } = world.session.fs.verbs
+  const before = ledger.locksUndone
+  const { tape } = rerunIn(world, c)
+  return {
+    errnos: world.history.records.flatMap((r) => (r.errno === null ? [] : [r.errno])), faults: [...world.failed],
+    cut: (tape.short ?? []).filter((d) => d.pick !== 0).length, undone: ledger.locksUndone > before,
+  }
+}
+
+/**
+ * What this counterexample is made of.
+ * @param comesBack false: its run does not end, and is not made again; what it came to is not known then
+ */
+export const factsOf = (c: Recorded, bench: Bench, comesBack = true): Facts => {
   const { config, before, fibers } = c.program
   const world = worldOf(c.program, c.claim, bench)
   const op = (a: Action, fiber: number, size: number): OpFacts => {
     const [pos, len] = rangeOf(a, size)
-    const below = fiber < 0 ? [] : [...belowOf(world.inode, config.blockSize, pos, len), ...writtenBy(fibers.flat(), a, pos, len)]
-    return { op: nameOf(a), fiber, pos, len, sizeBefore: size, sizeAfter: sizeAfter(a, size), below, source: sourceOf(a) }
+    const below = fiber < 0 ? belowFirst(before.slice(0, before.indexOf(a)), config.blockSize, pos, len)
+      : [...belowOf(world.inode, config.blockSize, pos, len), ...writtenBy(fibers.flat(), a, pos, len)]
+    return {
+      op: nameOf(a), fiber, pos, len, sizeBefore: size, sizeAfter: sizeAfter(a, size), below, source: sourceOf(a),
+      emptyIovec: a.op === 'write' && a.pieces === true,
+    }
   }
   const inTurn = (actions: Actions, fiber: number, from: number): { ops: OpFacts[]; size: number } => {
     let size = from
@@ -79,13 +116,11 @@ export const factsOf = (c: Recorded, bench: Bench): Facts => {
   }
   const past = inTurn(before, -1, 0)
   const ops = [...past.ops, ...fibers.flatMap((actions, i) => inTurn(actions, i, past.size).ops)]
-  const ran = rerunIn(world, c)
-  const errnos = world.history.records.flatMap((r) => (r.errno === null ? [] : [r.errno]))
-  const full = config.leave !== undefined && errnos.length === 0 ? ['ENOSPC'] : []
+  const ran = comesBack ? make(world, c) : { errnos: [], faults: [], cut: 0, undone: false }
+  const full = config.leave !== undefined && ran.errnos.length === 0 ? ['ENOSPC'] : []
   const cut = fibers.flat().filter((a) => a.op === 'write' && a.readable !== undefined && a.readable < a.len).length
-  const taken = (ran.tape.short ?? []).filter((d) => d.pick !== 0).length
   return {
-    format: config.format, blockSize: config.blockSize, folioOrder: config.folioOrder, ops, faults: [...world.failed],
-    errnos: [...errnos, ...full], shortCopies: cut + taken, openFiles: fibers.length, crashed: false,
+    format: config.format, blockSize: config.blockSize, folioOrder: config.folioOrder, ops, faults: ran.faults,
+    errnos: [...ran.errnos, ...full], shortCopies: cut + ran.cut, undone: ran.undone, openFiles: fibers.length, crashed: false,
   }
 }

@@ -15,7 +15,8 @@ export const INVALIDATE: readonly Mutant[] = [
   {
     id: 'Z38', title: 'punch drops the cache and frees the blocks without the invalidate lock',
     source: '730633f0b7f9', claim: 'I24', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['concurrent', 'punch'],
+    // One function punches and zeroes a range here, and the lock is missing for both.
+    trigger: ['concurrent', 'punch or zero range'],
     patch: [
       { file: 'src/fs/fallocate.ts', find: '  yield* k.acquire(inode.invalidateLock)\n', replace: '' },
       { file: 'src/fs/fallocate.ts', find: '    k.release(inode.invalidateLock)\n', replace: '' },
@@ -24,7 +25,7 @@ export const INVALIDATE: readonly Mutant[] = [
   {
     id: 'Z44', title: 'a folio is replaced in two steps, with a gap',
     source: 'ce534fb05292', claim: 'I8', strategy: 'invalidate-splice', sequential: false,
-    trigger: ['concurrent', 'read or load'],
+    trigger: ['concurrent', 'somebody reads'],
     patch: {
       file: 'src/strategies/invalidate-splice.ts', find: '        k.replaceFolio(w.pages, cached, f)\n',
       replace: `        k.removeFolio(cached)

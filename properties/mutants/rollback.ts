@@ -45,7 +45,8 @@ export const ROLLBACK: readonly Mutant[] = [
   {
     id: 'Z21', title: 'a failed write drops what a store through a mapping dirtied meanwhile',
     source: 'f43dc4dc3eff', claim: 'I23', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['concurrent', 'mmap store', 'failed or short'],
+    // Not only a write that fails is undone: a mapping that was found stale is, too, and then asked again.
+    trigger: ['concurrent', 'mmap store', 'undone'],
     patch: {
       file: SETTLE, find: '    if ((f.bits(pos - f.pos) & DIRTY) !== 0 && pos < k.size(w.inode)) break\n',
       replace: '    k.cleanBlocks(f, pos - f.pos, 1)\n    k.forgetClean(f, pos - f.pos, 1)\n',
@@ -60,8 +61,8 @@ export const ROLLBACK: readonly Mutant[] = [
         replace: "import { dropPages, punchBlocks } from './truncate.ts'\nimport type { Verbs } from './verbs.ts'\n",
       },
       {
-        file: 'src/fs/perform-write.ts', find: 'yield* settle(k, w, m)\n  return turn',
-        replace: `yield* settle(k, w, m)
+        file: 'src/fs/perform-write.ts', find: 'yield* finishMapping(k, s, w, m)\n  return turn',
+        replace: `yield* finishMapping(k, s, w, m)
   if (turn.errno === null || m.written > 0) return turn
   const [b, end] = [w.fs.blockSize, Math.ceil((m.pos + m.len) / w.fs.blockSize)]
   yield* dropPages(k, w.inode, m.pos - (m.pos % b), end * b)

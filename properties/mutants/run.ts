@@ -2,25 +2,31 @@
  * npm run mutants: has the check teeth? Every mutant of the catalogue is checked from a cold start in a thread of its own.
  *
  *   npm run mutants [-- --only ID]... [--without CLAIM] [--executions N] [--seed N] [--json FILE] [--write] [--again]
+ *   npm run mutants -- --each-without [--executions N] [--seed N]
  *
  * Killed means: within N executions (by default about 10 s of one core) the claim that the mutant names is broken, and the very
  * same run breaks nothing on the good sources. Each design, unmutated, is then checked with the same seed and ten times the
  * executions that its slowest mutant took. Prints the matrix of mutants and claims; --write (on a full run) renews kills.json,
  * on which the ticks of `check` stand. --without takes the judges of one claim away, and shows which of its mutants then live:
- * a claim is needed if there is one. --again kills once more what kills.json says is killed, and nothing else.
+ * a claim is needed if there is one. --each-without asks that of all claims at once: every mutant gets its whole budget, and what is
+ * needed is read off the matrix and checked by one more run each (needed.ts). --again kills once more what kills.json says is
+ * killed, and nothing else. A mutant counts as killed by the right thing only if the counterexample holds the words of its trigger.
  *
- * Exit code: 0 all killed, or the claim is needed; 1 not so; 2 usage.
+ * Exit code: 0 all killed with their triggers, or the claim is needed; 1 not so; 2 usage.
  */
 import { renameSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { paint, type Row, table, wrap } from '../../src/report/table.ts'
 import type { Shown } from '../../src/lab/check/verdict.ts'
+import { CLAIMS } from '../claims/index.ts'
 import { type Kill, KILLS as RECORDED } from '../kills.ts'
 import type { Again, Cold, ColdResult } from './cold.ts'
 import { MUTANTS, mutant } from './index.ts'
 import { inLanes, runWithMutant } from './load.ts'
 import { diff, type Mutant } from './mutant.ts'
+import { type Fired, type Need, needs } from './needed.ts'
 import { read } from './table.ts'
+import { missing, type Word } from './trigger.ts'
 
 const ENTRY = new URL('./cold.ts', import.meta.url)
 const KILLS = new URL('./kills.json', import.meta.url)
@@ -44,6 +50,8 @@ interface Result extends Kill {
   /** Claims that were broken, with the executions until then. */
   readonly broken: Readonly<Record<string, number>>
   readonly by: Shown | null
+  /** Words of its trigger that the counterexample does not hold: then something else was killed. */
+  readonly lacks: readonly Word[]
   /** Why it counts as alive although something was broken; null: it does not. */
   readonly but: string | null
 }
@@ -55,13 +63,14 @@ const checkMutant = async (m: Mutant, s: Settings): Promise<Result> => {
   const outcome = await runWithMutant(id, ENTRY, order, PATIENCE.thread)
   if (outcome.status !== 'done') {
     const but = outcome.status === 'timeout' ? `no answer after ${outcome.seconds} s` : `threw ${outcome.message}`
-    return { ...about, killed: false, executions: 0, seconds: 0, operations: 0, broken: {}, by: null, but }
+    return { ...about, killed: false, executions: 0, seconds: 0, operations: 0, broken: {}, by: null, lacks: [], but }
   }
-  const { executions, seconds, broken, by } = outcome.value as ColdResult
+  const { executions, seconds, broken, by, facts } = outcome.value as ColdResult
   const but = by === null ? null : await onGood(strategy, by)
   const operations = by === null ? 0 : by.program.before.length + by.program.fibers.flat().length
+  const lacks = by === null ? [] : facts === null ? m.trigger : missing(m.trigger, facts)
   const killed = s.without === null ? by !== null && but === null : Object.keys(broken).length > 0
-  return { ...about, killed, executions, seconds: Math.round(seconds * 10) / 10, operations, broken, by, but }
+  return { ...about, killed, executions, seconds: Math.round(seconds * 10) / 10, operations, broken, by, lacks, but }
 }
 
 /** The same run on the good sources: null if it breaks nothing there. */
@@ -95,7 +104,8 @@ const say = (r: Result, s: Settings): string => {
   const end = r.killed ? `killed in ${r.executions} executions, ${r.seconds} s` : `LIVES after ${r.executions} executions`
   return [
     `${r.id} ${r.claim.padEnd(3)} ${end}`, others.length === 0 ? '' : `; also broke ${others.join(', ')}`,
-    r.but === null ? '' : `; ${r.but}`, s.without === null ? '' : `; without ${s.without}`,
+    r.lacks.length === 0 ? '' : `; its counterexample holds no ${r.lacks.join(', no ')}`, r.but === null ? '' : `; ${r.but}`,
+    s.without === null ? '' : `; without ${s.without}`,
   ].join('')
 }
 
@@ -117,8 +127,9 @@ const resultTable = (results: readonly Result[]): string => {
   const rows = results.map((r): Row => [
     `${r.id.padEnd(4)} ${r.claim.padEnd(3)} ${r.strategy}`, r.killed ? paint('green', 'killed') : paint('red', 'LIVES'),
     String(r.executions), r.seconds.toFixed(1), String(r.lines), r.by === null ? '-' : `${r.operations} / ${r.by.lines.length}`,
+    r.by === null ? '-' : r.lacks.length === 0 ? 'held' : paint('red', `no ${r.lacks.join(', no ')}`),
   ])
-  return table(['mutant, claim, design', '', 'executions', 'seconds', 'change', 'actions / lines'], rows)
+  return table(['mutant, claim, design', '', 'executions', 'seconds', 'change', 'actions / lines', 'trigger'], rows)
 }
 
 const goodLine = ({ strategy, executions, broken }: Good): string => {
@@ -142,6 +153,7 @@ const main = async (): Promise<number> => {
     options: {
       only: { type: 'string', multiple: true }, without: { type: 'string' }, json: { type: 'string' }, write: { type: 'boolean' },
       executions: { type: 'string', default: '12000' }, seed: { type: 'string', default: '1' }, again: { type: 'boolean' },
+      'each-without': { type: 'boolean' },
     },
   })
   const s: Settings = { seed: Number(values.seed), executions: Number(values.executions), without: values.without ?? null }
@@ -151,6 +163,7 @@ const main = async (): Promise<number> => {
   }
   if (values.write === true && (!all || s.without !== null)) return usage('--write is for a full run: leave --only and --without out')
   if (values.again === true) return await killAgain(s)
+  if (values['each-without'] === true) return await eachWithout(s)
   const unknown = values.only?.find((id) => !MUTANTS.some((m) => m.id === id))
   if (unknown !== undefined) return usage(`no mutant ${unknown}; known are ${MUTANTS.map((m) => m.id).join(', ')}`)
   const chosen = (all ? MUTANTS : values.only!.map(mutant)).filter((m) => s.without === null || !all || m.claim === s.without)
@@ -166,7 +179,48 @@ const main = async (): Promise<number> => {
   if (values.write === true) write(KILLS, results, s)
   const alive = results.filter((r) => !r.killed)
   if (s.without !== null) return alive.length > 0 ? 0 : 1
-  return alive.length === 0 && goods.every((g) => Object.keys(g.broken).length === 0) ? 0 : 1
+  return alive.length === 0 && results.every((r) => r.lacks.length === 0) && goods.every((g) => Object.keys(g.broken).length === 0) ? 0 : 1
+}
+
+// --- what each claim is needed for ---------------------------------------------------------------------------------------
+
+/** Every claim that breaks anywhere in the budget, on a mutant or (null) on the good sources of a design. */
+const everBroken = async (id: string | null, strategy: string, s: Settings, without: string | null = null): Promise<readonly string[]> => {
+  const order: Cold = { strategy, claim: null, extra: 0, patience: PATIENCE.program, ...s, without }
+  const outcome = await runWithMutant(id, ENTRY, order, PATIENCE.thread)
+  if (outcome.status === 'done') return Object.keys((outcome.value as ColdResult).broken)
+  throw new Error(`${id ?? strategy}: ${JSON.stringify(outcome)}`)
+}
+
+/** Which claims are needed. @returns the exit code */
+const eachWithout = async (s: Settings): Promise<number> => {
+  const designs = [...new Set(MUTANTS.map((m) => m.strategy))]
+  const good = new Map(await inLanes(designs, LANES, async (d) => [d, await everBroken(null, d, s)] as const))
+  const fired = await inLanes(MUTANTS, LANES, async (m): Promise<Fired> => {
+    const broken = (await everBroken(m.id, m.strategy, s)).filter((c) => !good.get(m.strategy)!.includes(c))
+    process.stderr.write(`${m.id} ${m.claim.padEnd(4)} broke ${broken.join(', ')}\n`)
+    return { id: m.id, claim: m.claim, broken }
+  })
+  const all = needs([...CLAIMS.filter((c) => c.judges.length > 0 || c.id === 'I15').map((c) => c.id), 'port'], fired)
+  const checked = await inLanes(all, LANES, async ({ claim, alone: [id] }): Promise<string> => {
+    if (id === undefined) return ''
+    const still = (await everBroken(id, mutant(id).strategy, s, claim)).filter((c) => !good.get(mutant(id).strategy)!.includes(c))
+    return still.length === 0 ? `${id} lives without it` : `${id} is killed by ${still.join(', ')} without it`
+  })
+  printNeeds(all, checked, s)
+  return all.every((n) => n.alone.length > 0) && checked.every((c) => c.endsWith('lives without it')) ? 0 : 1
+}
+
+const printNeeds = (all: readonly Need[], checked: readonly string[], s: Settings): void => {
+  const list = (ids: readonly string[]): string => (ids.length === 0 ? '-' : ids.length > 4 ? `${ids.slice(0, 4).join(' ')} ...` : ids.join(' '))
+  const rows = all.map((n, i): Row => [
+    n.claim, String(n.named.length), String(n.breaks.length), `${n.alone.length}`, list(n.alone),
+    n.alone.length > 0 ? checked[i]! : n.breaks.length > 0 ? 'not needed by these mutants' : 'no mutant breaks it',
+  ])
+  process.stdout.write(table(['claim', 'named by', 'breaks on', 'alone on', '', 'checked again'], rows))
+  process.stdout.write(`\n${wrap(
+    `Worked out from one matrix: every mutant with its whole budget of ${s.executions} executions, seed ${s.seed}; "alone on": mutants ` +
+    'on which no other claim breaks anywhere in it. The first of each was run again with the judges of the claim taken away.', 0)}\n`)
 }
 
 /** Kill once more what kills.json says is killed, with some executions to spare. @returns the exit code */

@@ -20,9 +20,9 @@ export const SIZE: readonly Mutant[] = [
     source: '632eaeab1feb', claim: 'I18', strategy: 'reserve-allocate', sequential: true,
     trigger: ['block smaller than page', 'append', 'hole'],
     patch: {
-      file: WRITEBACK, find: '    if (end > inode.diskSize) {\n',
-      replace: `    const first = (io.pos - (io.pos % PAGE)) / fs.blockSize
-    if (end > inode.diskSize && inode.map.extents.some((e) => e.lblk <= first && first < e.lblk + e.n)) {
+      file: WRITEBACK, find: '  if (end <= inode.diskSize) return\n',
+      replace: `  const first = (io.pos - (io.pos % PAGE)) / fs.blockSize
+  if (end <= inode.diskSize || !inode.map.extents.some((e) => e.lblk <= first && first < e.lblk + e.n)) return
 `,
     },
   },

@@ -32,7 +32,7 @@ export interface OpFacts {
   readonly sizeAfter: number
   readonly below: readonly Below[]
   /** Where the bytes of a write came from. */
-  readonly source?: 'memory' | 'mapping of the file' | 'destination page'
+  readonly source?: 'memory' | 'absent memory' | 'mapping of the file' | 'destination page'
   readonly emptyIovec?: boolean
 }
 
@@ -50,6 +50,8 @@ export interface Facts {
   readonly errnos: readonly string[]
   /** Copies that ended early because the source was not there. */
   readonly shortCopies: number
+  /** A mapping of a write ended before its end, and what it had made was looked through to be taken back. */
+  readonly undone?: boolean
   /** Open files of the same inode. */
   readonly openFiles: number
   readonly crashed: boolean
@@ -59,6 +61,7 @@ const some = (...names: readonly OpName[]) => (f: Facts): boolean => f.ops.some(
 const below = (state: Below) => (f: Facts): boolean => f.ops.some((o) => o.below.includes(state))
 const errno = (name: string) => (f: Facts): boolean => f.errnos.includes(name) || f.faults.some((s) => s.startsWith(`${name}.`))
 const writes = (f: Facts): readonly OpFacts[] => f.ops.filter((o) => ['write', 'append', 'direct'].includes(o.op))
+const partial = (f: Facts): boolean => writes(f).some((o) => o.pos % f.blockSize !== 0 || (o.pos + o.len) % f.blockSize !== 0)
 
 const WORDS = {
   // --- how it is mounted
@@ -74,11 +77,14 @@ const WORDS = {
   'mmap store': some('store', 'pin'),
   'pin': some('pin'),
   'read or load': some('read', 'load'),
+  // Whoever needs a page uptodate reads it: a store, and a write of a part of a block, too.
+  'somebody reads': (f: Facts) => some('read', 'load', 'store', 'pin')(f) || partial(f),
   'crash': (f: Facts) => f.crashed,
   // --- what is called
   'truncate': some('truncate'),
   'punch': some('punch'),
   'punch or truncate': some('punch', 'truncate'),
+  'punch or zero range': some('punch', 'zero'),
   'zero range': some('zero'),
   'fallocate': some('fallocate'),
   'fallocate or direct': some('fallocate', 'direct', 'zero'),
@@ -89,7 +95,7 @@ const WORDS = {
   // --- where
   'append': (f: Facts) => writes(f).some((o) => o.pos + o.len > o.sizeBefore),
   'extension': (f: Facts) => f.ops.some((o) => o.sizeAfter > o.sizeBefore && o.sizeBefore > 0),
-  'partial block': (f: Facts) => writes(f).some((o) => o.pos % f.blockSize !== 0 || (o.pos + o.len) % f.blockSize !== 0),
+  'partial block': partial,
   'more than one block': (f: Facts) => writes(f).some((o) => o.len > f.blockSize),
   'aligned start': (f: Facts) => writes(f).some((o) => o.pos % f.blockSize === 0),
   'unaligned start': (f: Facts) => writes(f).some((o) => o.pos % f.blockSize !== 0),
@@ -100,10 +106,12 @@ const WORDS = {
   'dirty': below('dirty'),
   // --- the source
   'short copy': (f: Facts) => f.shortCopies > 0,
-  'source is a mapping of the file': (f: Facts) => f.ops.some((o) => o.source !== undefined && o.source !== 'memory'),
+  'source is faulted in': (f: Facts) => f.ops.some((o) => o.source !== undefined && o.source !== 'memory'),
+  'source is a mapping of the file': (f: Facts) => f.ops.some((o) => o.source === 'mapping of the file' || o.source === 'destination page'),
   'source is the destination page': (f: Facts) => f.ops.some((o) => o.source === 'destination page'),
   'zero-length iovec': (f: Facts) => f.ops.some((o) => o.emptyIovec === true),
   // --- what fails
+  'undone': (f: Facts) => f.undone === true,
   'failed or short': (f: Facts) => f.shortCopies > 0 || f.faults.length > 0 || f.errnos.length > 0,
   'ENOSPC': errno('ENOSPC'),
   'EIO': errno('EIO'),

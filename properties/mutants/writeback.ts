@@ -8,7 +8,8 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
   {
     id: 'Z29', title: 'a delayed extent is called written before its data is on the device',
     source: 'a5949d3faedf', claim: 'I10', strategy: 'reserve-allocate', sequential: false,
-    trigger: ['EIO'],
+    // Upstream a crash showed it. Without one, the data must stay away for another reason: an error, or a write cut off.
+    trigger: ['writeback', 'failed or short'],
     patch: {
       file: 'src/fs/file-system.ts', find: 'this.format.hasUnwritten ? UNWRITTEN : MAPPED, placed.start',
       replace: 'MAPPED, placed.start',
@@ -21,11 +22,11 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
     patch: [
       {
         file: WRITEBACK,
-        find: '      fs.lookupInto(k, inode, lblk, (to - off) / block, e)\n      if (e.state === DELALLOC) yield*',
+        find: '      fs.lookupInto(k, inode, lblk, (to - off) / block, e)\n      if (writtenOnly',
         replace: `      const c = Reflect.get(ios, 'kept') as Extent | undefined
       if (c && lblk < c.lblk + c.n) Object.assign(e, { n: 1, state: MAPPED, pblk: c.pblk + lblk - c.lblk })
       else fs.lookupInto(k, inode, lblk, (to - off) / block, e)
-      if (e.state === DELALLOC) yield*`,
+      if (writtenOnly`,
       },
       {
         file: WRITEBACK, find: '    addRun(ios, f, off, e.n * block, e.pblk * block)\n',
@@ -39,8 +40,8 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
     source: 'xfstests generic/032', claim: 'I9', strategy: 'reserve-allocate', sequential: false,
     trigger: ['concurrent', 'writeback'],
     patch: {
-      file: WRITEBACK, find: '  if (blocks > 0) {\n',
-      replace: '  if (blocks > 0 && !inode.invalidateLock.exclusive) {\n',
+      file: WRITEBACK, find: '  else if (blocks > 0) yield* transactReserved',
+      replace: '  else if (blocks > 0 && !inode.invalidateLock.exclusive) yield* transactReserved',
     },
   },
   {
