@@ -12,7 +12,7 @@ import { writeJson } from './options.ts'
 
 const FILE_SYSTEMS: Readonly<Record<(typeof FORMATS)[number], string>> = {
   ext2: 'block map, no unwritten extents; e2fsck and the kernel read it',
-  ext4: 'extents and unwritten extents, without journal and checksums; e2fsck and the kernel read it',
+  ext4: 'extents, unwritten extents; checksums and a journal (data=ordered, writeback, journal) if the image has them',
 }
 
 /** Everything that has a name. */
