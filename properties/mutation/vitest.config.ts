@@ -5,6 +5,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 const ORDER: readonly string[] = [
   'src/strategies/cards.test.ts',
   'src/fs/perform-write.test.ts',
+  'src/fs/perform-write-copy.test.ts',
+  'src/fs/perform-write-failure.test.ts',
   'src/fs/nowait.test.ts',
   'src/strategies/per-block.test.ts',
   'src/strategies/reserve.test.ts',
