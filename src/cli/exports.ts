@@ -1,8 +1,10 @@
-/** The files that a comparison is written to: JSON for programs and as a baseline; CSV, Markdown and LaTeX for people. */
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+/** The files that a comparison is written to: JSON for programs and as a baseline; CSV, Markdown, LaTeX and a page for people. */
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
+import { pageOf } from '../report/page.ts'
 import { csvOf, latexOf, markdownOf } from '../report/exports.ts'
 import type { Comparison } from '../report/document.ts'
+import type { GrowthDocument } from '../report/growth.ts'
 
 /** Where to. */
 export interface ExportOptions {
@@ -11,6 +13,7 @@ export interface ExportOptions {
   readonly csv?: string
   readonly markdown?: string
   readonly latex?: string
+  readonly html?: string
 }
 
 /** Adds the options that name files. */
@@ -21,6 +24,7 @@ export const addExportOptions = (command: Command): Command =>
     .option('--csv <file>', 'one row a number, with its manifest')
     .option('--markdown <file>', 'the tables in Markdown')
     .option('--latex <file>', 'the tables in LaTeX (booktabs)')
+    .option('--html <file>', 'tables and charts as one page that opens without a network')
 
 /** Write what was asked for; each file is either whole or as it was. */
 export const writeExports = async (c: Comparison, o: ExportOptions): Promise<void> => {
@@ -30,6 +34,13 @@ export const writeExports = async (c: Comparison, o: ExportOptions): Promise<voi
   if (o.csv !== undefined) writeWhole(o.csv, csvOf(c))
   if (o.markdown !== undefined) writeWhole(o.markdown, markdownOf(c))
   if (o.latex !== undefined) writeWhole(o.latex, latexOf(c))
+  if (o.html !== undefined) writeWhole(o.html, await pageOf(c, growthOf()))
+}
+
+/** The curves that come with the package (docs/growth.json, by npm run growth), or null if they were left out. */
+const growthOf = (): GrowthDocument | null => {
+  const file = ['../../docs/growth.json', '../../../docs/growth.json'].map((f) => new URL(f, import.meta.url)).find((f) => existsSync(f))
+  return file === undefined ? null : (JSON.parse(readFileSync(file, 'utf8')) as GrowthDocument)
 }
 
 const writeWhole = (file: string, text: string): void => {

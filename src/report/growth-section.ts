@@ -1,0 +1,35 @@
+/** The growth part of the page: for each axis a chart a cost, one line a design. */
+import { COLOURS, lineChart } from './charts.ts'
+import type { GrowthAxis, GrowthDocument, GrowthSeries } from './growth.ts'
+import { Html, html } from './html.ts'
+
+const chartsOf = async (axis: GrowthAxis, series: readonly GrowthSeries[], designs: readonly string[]): Promise<Html[]> => {
+  const costs = [...new Set(series.map((s) => s.cost))]
+  const charts: Html[] = []
+  for (const cost of costs) {
+    const own = series.filter((s) => s.cost === cost)
+    const points = own.flatMap((s) => s.points.map(([x, y]) => ({ line: s.design, x, y })))
+    if (!points.some((p) => p.y > 0)) continue
+    charts.push(html`<div>${new Html(await lineChart(cost, axis.x, designs, points))}</div>`)
+  }
+  return charts
+}
+
+/** The section; only designs in `names`, all if it is empty. */
+export const growthSection = async (g: GrowthDocument, names: ReadonlySet<string>): Promise<Html | null> => {
+  const series = g.series.filter((s) => names.size === 0 || names.has(s.design))
+  if (series.length === 0) return null
+  const designs = [...new Set(series.map((s) => s.design))]
+  const key = designs.map((d, i) =>
+    html`<li><i class="${i < COLOURS ? '' : 'dashed'}" style="color: var(--c${i % COLOURS})"></i>${d}</li>`)
+  const { version, code, node, ground } = g.manifest
+  const manifest = `perform-write ${version} (code ${code.slice(0, 12)}); ${ground}; node ${node}`
+  const axes: Html[] = []
+  for (const axis of g.axes) {
+    const own = series.filter((s) => s.axis === axis.id)
+    if (own.length === 0) continue
+    axes.push(html`<h3>by ${axis.x}</h3><figure><figcaption>${axis.what}</figcaption>
+<div class="charts">${await chartsOf(axis, own, designs)}</div><p class="manifest">${manifest}</p></figure>`)
+  }
+  return html`<h2 id="growth">Growth of counted cost</h2><ul class="key">${key}</ul>${axes}`
+}
