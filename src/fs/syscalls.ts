@@ -92,6 +92,8 @@ export class Syscalls {
       if (has('O_CREAT') && has('O_EXCL')) return yield* raise('EEXIST', 'EEXIST.open')
       if (inode.isSymlink) return yield* raise('ELOOP', 'ELOOP.open')
       if (inode.isDirectory && (write || has('O_CREAT'))) return yield* raise('EISDIR', 'EISDIR.open')
+      // A device, a pipe or a socket: there is no driver behind it here.
+      if (!inode.isFile && !inode.isDirectory) return yield* raise('ENXIO', 'ENXIO.open')
       if (has('O_DIRECTORY') && !inode.isDirectory) return yield* raise('ENOTDIR', 'ENOTDIR.open')
       if (has('O_TRUNC') && write && inode.size > 0) yield* this.#truncate(inode, 0)
     }
@@ -310,6 +312,7 @@ export class Syscalls {
   *truncate(path: string, size: number): Kernel<void, Errno> {
     const inode = yield* walkTo(this.fs, path, true)
     if (inode.isDirectory) return yield* raise('EISDIR', 'EISDIR.truncate')
+    if (!inode.isFile) return yield* raise('EINVAL', 'EINVAL.truncate-special')
     yield* this.#truncate(inode, size)
   }
 

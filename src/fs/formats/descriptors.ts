@@ -204,6 +204,7 @@ export class Descriptors {
       return 'counts more free blocks than it has'
     }
     if (this.count(g, 'freeInodes') > inodesPerGroup) return 'counts more free inodes than it has'
+    if (this.count(g, 'usedDirs') > inodesPerGroup) return 'counts more directories than inodes'
     return this.unusedInodes(g) > inodesPerGroup ? 'counts more unused inodes than it has' : null
   }
 

@@ -181,7 +181,7 @@ export function* removeName(f: ExtFormat, dir: Inode, name: string): Kernel<void
 /** Position of an entry that exists, in a directory that is linear from now on. */
 function* positionOf(f: ExtFormat, dir: Inode, name: string): Kernel<number, 'EIO'> {
   const pos = (yield* indexOf(f, dir)).find(name)
-  if (pos === undefined) throw new Error(`inode ${dir.ino} has no entry '${name}'`)
+  if (pos === undefined) return yield* f.volume.contradiction(`inode ${dir.ino} has no entry '${name}'`)
   yield* unhash(f, dir)
   return pos
 }

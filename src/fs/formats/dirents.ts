@@ -37,6 +37,7 @@ const slotAt = (data: Buffer, at: number): Slot => ({
 export const slots = (data: Buffer): Slot[] | null => {
   const out: Slot[] = []
   for (let at = 0; at < data.length; ) {
+    if (at + HEAD > data.length) return null
     const slot = slotAt(data, at)
     const least = slot.ino === 0 ? HEAD : recordSize(slot.nameLen)
     if (slot.recLen < least || slot.recLen % 4 !== 0 || at + slot.recLen > data.length) return null

@@ -234,7 +234,7 @@ export class Volume {
     for (let nr = start; nr < start + n; ) {
       const g = this.groupOf(nr)
       const count = Math.min(start + n, groupStart(this.geo, g) + groupBlocks(this.geo, g)) - nr
-      if (!this.isData(nr) || count <= 0) throw new Error(`free of block ${nr}, which lies outside the file system`)
+      if (!this.isData(nr) || count <= 0) yield* this.contradiction(`free of block ${nr}, which lies outside the file system`)
       const buf = yield* this.blockBits(g)
       const bit = nr - groupStart(this.geo, g)
       const clear = nextClear(buf.data, bit, bit + count)

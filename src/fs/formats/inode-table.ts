@@ -164,7 +164,7 @@ export const encodeFreed = (raw: Buffer, seconds: number): void => {
   raw.writeUInt32LE(0, INODE.blocks)
   raw.fill(0, INODE.map, INODE.map + MAP_BYTES)
   // Zeros are no extent tree: with the flag left on, e2fsck takes the inode for garbage.
-  raw.writeUInt32LE(raw.readUInt32LE(INODE.flags) & ~(FL_INDEX | FL_EXTENTS), INODE.flags)
+  raw.writeUInt32LE((raw.readUInt32LE(INODE.flags) & ~(FL_INDEX | FL_EXTENTS)) >>> 0, INODE.flags)
 }
 
 /** Does this inode have room for the field at byte `at`? */

@@ -56,6 +56,7 @@ const mapOf = (inode: Inode, volume: Volume): Either<string, Uint32Array> => {
   const length = inode.size / volume.geo.blockSize
   const { extents } = inode.map
   if (!Number.isInteger(length) || length === 0) return left(`the journal has ${inode.size} bytes: no whole blocks`)
+  if (length > volume.geo.totalBlocks) return left(`the journal has ${length} blocks, more than the file system`)
   const blocks = new Uint32Array(length)
   let end = 0
   for (const e of extents) {
