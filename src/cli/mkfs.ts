@@ -16,6 +16,8 @@ interface Options {
   readonly size: number
   readonly blockSize: number
   readonly journal: number | 'auto'
+  readonly metadataCsum?: boolean
+  readonly '64bit'?: boolean
   readonly force?: boolean
 }
 
@@ -28,14 +30,17 @@ export const mkfsCommand = (): Command =>
     .requiredOption('--size <bytes>', 'how large: 64M, 1G, ...', parseSize)
     .option('--block-size <bytes>', '1024, 2048 or 4096', parseBlockSize, 4096)
     .option('--journal <blocks>', 'blocks of a journal as the kernel writes it (jbd2), 1024 or more, or auto', parseJournal, 0)
+    .option('--metadata-csum', 'checksums over all metadata (ext4)')
+    .option('--64bit', 'group descriptors of 64 bytes (ext4)')
     .option('--force', 'overwrite an image that is not empty')
     .addHelpText('after', '\nExample:\n  perform-write mkfs ext4 --image disk.img --size 64M\n  e2fsck -fn disk.img\n')
     .action((name: string, options: Options) => mkfs(name, options))
 
-const mkfs = (name: string, { image, size, blockSize, journal, force = false }: Options): void => {
+const mkfs = (name: string, { image, size, blockSize, journal, force = false, ...options }: Options): void => {
   const format = formatNamed(name)
   if (size % SECTOR !== 0) throw new UsageError(`--size ${size}: give a multiple of ${SECTOR} bytes`)
-  const plan = planMkfs(size, { format, blockSize, journalBlocks: journal })
+  const features = { journalBlocks: journal, metadataCsum: options.metadataCsum ?? false, bits64: options['64bit'] ?? false }
+  const plan = planMkfs(size, { format, blockSize, ...features })
   if (isLeft(plan)) throw new UsageError(plan.left)
   const there = statSync(image, { throwIfNoEntry: false })
   if (there !== undefined && !there.isFile()) {
@@ -47,7 +52,7 @@ const mkfs = (name: string, { image, size, blockSize, journal, force = false }: 
   }
   const device = ImageDevice.create(image, size)
   try {
-    const made = make(device, { format, blockSize, journalBlocks: journal })
+    const made = make(device, { format, blockSize, ...features })
     if (isLeft(made)) throw new InfrastructureError(made.left.message)
   } finally {
     device.close()

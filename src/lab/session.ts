@@ -43,6 +43,8 @@ export interface MakeOptions {
   readonly zeroTables?: boolean
   /** Checksums over all metadata; default false. */
   readonly metadataCsum?: boolean
+  /** Group descriptors of 64 bytes; default false. */
+  readonly bits64?: boolean
   /** Blocks of the journal, or `auto`: as many as mke2fs would give it. Default 0: none. */
   readonly journalBlocks?: number | 'auto'
 }
@@ -60,6 +62,11 @@ export interface MountOptions {
   /** Show uninitialised memory and freed blocks; default false. */
   readonly poison?: boolean
   readonly now?: () => number
+  /**
+   * What a contradiction on the disk is: a bug of ours, which throws (`panic`, the default), or EIO (`raise`), for an image
+   * that nobody trusts.
+   */
+  readonly errors?: 'panic' | 'raise'
   /** Bios carry T10 protection information; default false. */
   readonly protection?: boolean
   /** How a slot of the page cache is made; default `new Folio`. */
@@ -94,8 +101,8 @@ export interface Session {
 
 /** Write an empty file system onto `device`. */
 export const make = (device: BlockDevice, options: MakeOptions): Either<Refused, void> => {
-  const { format, blockSize = 4096, zeroTables = false, journalBlocks = 0, metadataCsum = false } = options
-  const made = run(mkfs(device, { format, blockSize, zeroTables, journalBlocks, metadataCsum }))
+  const { format, blockSize = 4096, zeroTables = false, journalBlocks = 0, metadataCsum = false, bits64 = false } = options
+  const made = run(mkfs(device, { format, blockSize, zeroTables, journalBlocks, metadataCsum, bits64 }))
   return isLeft(made) ? left({ errno: made.left, message: `${device.name}: mkfs failed with ${made.left}` }) : made
 }
 
@@ -106,6 +113,7 @@ export const mount = (device: BlockDevice, options: MountOptions): Either<Refuse
   const mounted = run(
     mountFormat(device, {
       readOnly: options.readOnly ?? false, now, ledger, poison: options.poison ?? false, journalled: options.journal !== 'none',
+      ...(options.errors && { errors: options.errors }),
     }),
   )
   if (isLeft(mounted)) return left({ errno: mounted.left, message: `${device.name}: ${mounted.left} while reading it` })
