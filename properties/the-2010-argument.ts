@@ -1,6 +1,6 @@
 /**
  * The 2010 argument, replayed: the places where the designs of the thread differ, each as a small program on every
- * design, all schedules; and the sentences of seed 002 with what those runs say of them.
+ * design of the thread, all schedules; and the sentences of seed 002 with what those runs say of them.
  *
  * Designs are held to the sentence, not to what they declare: a late failure that changes the file counts, declared or
  * not. An *injection* is exhaustive: every interleaving of its fibers, every order of completion, every choice of the
@@ -23,7 +23,7 @@ import { explore } from '../src/sim/explore.ts'
 import { execute } from '../src/sim/scheduler.ts'
 import type { Fiber, Violation } from '../src/sim/system.ts'
 import { RecordingTape } from '../src/sim/tape.ts'
-import { strategies } from '../src/strategies/index.ts'
+import { debated as strategies } from '../src/strategies/index.ts'
 import { JUDGES } from './claims/index.ts'
 import { SENTENCES } from './the-2010-sentences.ts'
 import { inUndo, sumUndo } from './undo-sums.ts'

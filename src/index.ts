@@ -18,6 +18,7 @@
 
 // --- designs
 export { delallocPerBlock } from './strategies/delalloc-per-block.ts'
+export { dontcache, uncached } from './strategies/dontcache.ts'
 export { getBlock } from './strategies/get-block.ts'
 export { dispute, strategies } from './strategies/index.ts'
 export { invalidateSplice } from './strategies/invalidate-splice.ts'

@@ -21,6 +21,7 @@ export interface Expectation {
 export const DESIGNS = [
   'get-block', 'reserve-allocate', 'reserve-copy-allocate', 'invalidate-splice', 'invalidate-then-add', 'lock-and-unmap',
   'prepare-copy-unwritten', 'prepare-copy-punch', 'prepare-copy-zero', 'prepare-copy-zero-page', 'delalloc-per-block',
+  'dontcache',
 ] as const
 /** The name of a design that comes along. */
 export type Design = (typeof DESIGNS)[number]
@@ -111,6 +112,12 @@ const UNUSUAL: Readonly<Record<Design, Readonly<Record<string, Expectation>>>> =
   'delalloc-per-block': {
     I3: pass('our end settles; upstream leaks after a short copy (Z55)'),
     I4: pass('our end settles; upstream leaves delayed blocks past the end (Z55)'),
+  },
+  dontcache: {
+    I9: pass('a folio leaves the cache only when it is clean, so what is cached is what it was'),
+    I16: pass('writeback of its own begins after all locks and the handle are given back'),
+    I23: pass('a page that is mapped or pinned was found by somebody else, and stays'),
+    I25: pass('what its own writeback meets is recorded as for any writeback; write(2) does not say it'),
   },
 }
 

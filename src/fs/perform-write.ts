@@ -80,6 +80,7 @@ export function* performWrite<E extends Errno, L extends Errno>(
   const done = Math.max(w.done, best)
   return done > 0 || errno === null ? done : yield* raise(errno as E)
 }
+  if (done > 0 && s.after !== undefined) yield* s.after(k, w, done)
 
 /** What keeps a write from its next turn: a signal, or the dirty limit where it must not wait. */
 const interruption = (k: Verbs, s: AnyStrategy, w: Write): Errno | null => {

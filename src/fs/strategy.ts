@@ -12,6 +12,7 @@
  * | commit    | once a batch, after the copy      | all of the batch| yes      | Late only       |
  * | putFolio  | once for every getFolio           | gives it back   | yes      | never           |
  * | end       | once for every begin, failed or not | none          | yes      | never           |
+ * | after     | once a write that stands, in part at least | none, nor any other | yes | never    |
  *
  * `Late = never` is Nick Piggin's rule of May 2010, "operations after the copy not able to fail", as a type. A design that
  * breaks it says so. What the caller of write(2) sees after a late failure: the bytes of earlier batches as a short write if
@@ -92,6 +93,8 @@ export interface Strategy<E extends Errno = Errno, Late extends Errno = Errno> {
   putFolio?(k: Verbs, w: Write, m: Mapping, f: Folio, off: number, n: number, accepted: number): Kernel<void>
   /** Once for every `begin`, failed or not. */
   end?(k: Verbs, w: Write, m: Mapping): Kernel<void>
+  /** Once a write of which `n` > 0 bytes from `w.pos` stand: no lock is held and no handle is open. */
+  after?(k: Verbs, w: Write, n: number): Kernel<void>
 }
 
 /** Any strategy, whatever it may raise. Methods are bivariant, so every Strategy is one. */

@@ -7,7 +7,7 @@
  */
 import { type Kernel } from '../kernel/kernel.ts'
 import { PAGE, roundDown } from '../kernel/units.ts'
-import { BLOCK_PLACE, type Folio, UPTODATE } from '../pagecache/folio.ts'
+import { BLOCK_PLACE, DROP_BEHIND, type Folio, UPTODATE } from '../pagecache/folio.ts'
 import { PageVerbs } from '../pagecache/page-verbs.ts'
 import type { Refusal, Undo } from './donor.ts'
 import { readBlocks } from './data-io.ts'
@@ -261,6 +261,21 @@ export class Verbs extends PageVerbs {
   /** Note what lies below the blocks of [off, off + n): BLOCK_MAPPED, BLOCK_DELAY, BLOCK_UNWRITTEN or 0. */
   setPlace(f: Folio, off: number, n: number, place: number): void {
     f.change(off, n, place, BLOCK_PLACE)
+  }
+
+  /**
+   * The folio that the caller has just got is to leave the cache when its writeback ends, unless somebody finds it before
+   * (__filemap_get_folio with FGP_DONTCACHE).
+   * @param again it was to leave when the caller looked for it; else it must be new
+   */
+  dropBehind(f: Folio, again: boolean): void {
+    if (again || !f.referenced) f.change(0, f.size, DROP_BEHIND, 0)
+  }
+
+  /** Writeback of a folio ended: if it was to leave then, and nobody holds it, it does (folio_end_dropbehind). Plain. */
+  dropIfBehind(f: Folio): void {
+    if (f.home === null || (f.bits(0) & DROP_BEHIND) === 0 || !this.seize(f)) return
+    if (!this.invalidateFolio(f)) this.unlockFolio(f)
   }
 
   /**

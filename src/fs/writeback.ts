@@ -55,6 +55,7 @@ export function* writeBack(k: Verbs, fs: FileSystem, inode: Inode, from: number,
   while (pages.dirty.length > 0 && index <= last) {
     const todo = passOf(fs, pages.dirtyInRange(index, last))
     if (todo.length === 0) break
+    const at = todo.at(-1)!.index
     const errno = yield* writePass(k, fs, inode, todo, false)
     if (errno === 'ENOSPC' && retries < ENOSPC_RETRIES && (yield* freeAfterCommit(fs))) {
       retries++
@@ -62,8 +63,7 @@ export function* writeBack(k: Verbs, fs: FileSystem, inode: Inode, from: number,
     }
     if (errno !== null) pages.errors.set(errno)
     first ??= errno
-    const f = todo.at(-1)!
-    index = Math.max(index, f.index) + 1
+    index = Math.max(index, at) + 1
   }
   return first
 }
@@ -134,6 +134,7 @@ function* writePass(
   for (const io of ios) failed = (yield* finishIo(k, fs, inode, io, writtenOnly)) ?? failed
   releaseSplits(fs, inode, held)
   for (const f of started) f.writeback = false
+  for (const f of started) k.dropIfBehind(f)
   return failed
 }
 

@@ -12,7 +12,7 @@ import type { Ledger } from '../kernel/ledger.ts'
 import type { Lock, RwLock } from '../kernel/lock.ts'
 import { straight } from '../kernel/choices.ts'
 import type { AddressSpace } from './address-space.ts'
-import { BLOCK_PLACE, DIRTY, type Folio, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, UPTODATE } from './folio.ts'
+import { BLOCK_PLACE, DIRTY, DROP_BEHIND, type Folio, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, UPTODATE } from './folio.ts'
 import { hasPte, type PageCache } from './page-cache.ts'
 import { SectorGuards } from './sector-guards.ts'
 
@@ -111,6 +111,7 @@ export class PageVerbs {
     if (f === null || f.locked || (stable && f.writeback)) return null
     f.locked = true
     f.referenced = true
+    if ((f.bits(0) & DROP_BEHIND) !== 0) f.change(0, f.size, 0, DROP_BEHIND)
     this.ledger.folioLookups++
     this.ledger.locks++
     return f
@@ -145,6 +146,7 @@ export class PageVerbs {
       }
       if (stable && f.writeback) yield* this.#waitStable(f)
       f.referenced = true
+      if ((f.bits(0) & DROP_BEHIND) !== 0) f.change(0, f.size, 0, DROP_BEHIND)
       return f
     }
   }

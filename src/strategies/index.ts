@@ -1,6 +1,7 @@
 /** The designs that come with perform-write, in the order of the tables. A new one is added here by hand. */
 import type { AnyStrategy } from '../fs/strategy.ts'
 import { delallocPerBlock } from './delalloc-per-block.ts'
+import { dontcache } from './dontcache.ts'
 import { getBlock } from './get-block.ts'
 import { invalidateSplice } from './invalidate-splice.ts'
 import { invalidateThenAdd } from './invalidate-then-add.ts'
@@ -20,8 +21,8 @@ export const dispute: readonly AnyStrategy[] = [
   invalidateThenAdd,
 ]
 
-/** All designs. */
-export const strategies: readonly AnyStrategy[] = [
+/** Those that the thread named or had before it; the 2010 argument is replayed on them. */
+export const debated: readonly AnyStrategy[] = [
   ...dispute,
   lockAndUnmap,
   prepareCopyUnwritten,
@@ -30,3 +31,6 @@ export const strategies: readonly AnyStrategy[] = [
   prepareCopyZeroPage,
   delallocPerBlock,
 ]
+
+/** All designs. */
+export const strategies: readonly AnyStrategy[] = [...debated, dontcache]

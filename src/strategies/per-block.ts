@@ -12,6 +12,7 @@ import type { Errno } from '../kernel/errno.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { PAGE } from '../kernel/units.ts'
 import { BLOCK_DELAY, BLOCK_MAPPED, BLOCK_PLACE, BLOCK_UNWRITTEN, DIRTY, type Folio, UPTODATE } from '../pagecache/folio.ts'
+import { cachedFolio } from './cached-folio.ts'
 
 /** True if the folio at m.pos is cached and something lies below each of its blocks that the write touches. */
 export const mappedInFolio = (k: Verbs, w: Write, m: Mapping): boolean => {
@@ -35,9 +36,7 @@ export function* getMappedFolio<E extends Errno>(
   k: Verbs, w: Write, m: Mapping, pos: number, n: number,
   place: (k: Verbs, w: Write, m: Mapping, lblk: number) => Kernel<number, E>,
 ): Kernel<Folio, E | 'ENOMEM'> {
-  const f =
-    k.donate(w, pos, n, 'zeros') ?? k.tryFolio(w.pages, Math.floor(pos / PAGE), w.stable) ??
-    (yield* k.grabFolio(w.pages, Math.floor(pos / PAGE), (pos % PAGE) + n, w.stable))
+  const f = yield* cachedFolio(k, w, pos, n, 'zeros')
   const block = 1 << f.blockShift
   const to = Math.min(pos + n, f.pos + f.size)
   m.len = to - m.pos

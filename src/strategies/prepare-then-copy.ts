@@ -33,8 +33,9 @@ import { punchUnfilled, reserveForPunch, zeroUnfilled } from '../fs/unfilled.ts'
 import type { Verbs } from '../fs/verbs.ts'
 import type { Write } from '../fs/write.ts'
 import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
-import { PAGE, unitsTouched } from '../kernel/units.ts'
+import { unitsTouched } from '../kernel/units.ts'
 import { DIRTY, type Folio } from '../pagecache/folio.ts'
+import { cachedFolio } from './cached-folio.ts'
 import { mappedByExtent } from './reserve-allocate.ts'
 
 /** What becomes of a block that was placed and not filled. */
@@ -78,8 +79,7 @@ export const prepareThenCopyDesign = (way: WayOut): Strategy<SpaceError | 'EIO',
   },
 
   *getFolio(k, w, m, pos, n) {
-    const f = k.donate(w, pos, n, 'cuts') ?? k.tryFolio(w.pages, Math.floor(pos / PAGE), w.stable) ??
-      (yield* k.grabFolio(w.pages, Math.floor(pos / PAGE), (pos % PAGE) + n, w.stable))
+    const f = yield* cachedFolio(k, w, pos, n, 'cuts')
     const to = Math.min(pos + n, f.pos + f.size)
     let upto = pos
     yield* k.acquire(w.inode.mapLock)
