@@ -21,7 +21,7 @@ const CONFIG: NonNullable<TopLevelSpec['config']> = {
   view: { stroke: null },
   axis: {
     labelColor: 'var(--ink)', titleColor: 'var(--ink)', tickColor: 'var(--line)', domainColor: 'var(--line)', gridColor: 'var(--line)',
-    labelFontSize: 11, titleFontSize: 11, titleFontWeight: 'normal', labelLimit: 160,
+    labelFontSize: 11, titleFontSize: 11, titleFontWeight: 'normal', labelLimit: 160, titleLimit: 240,
   },
   title: { color: 'var(--ink)', subtitleColor: 'var(--ink)', fontSize: 12, anchor: 'start', frame: 'group', fontWeight: 'bold' },
 }

@@ -39,7 +39,7 @@ thead th:first-child { background: var(--shade); }
 tr.family th { font-weight: bold; background: var(--shade); }
 td.pass { color: var(--good); } td.fail { color: var(--bad); font-weight: bold; } td.declared { color: var(--warn); }
 td.untested, td.na { color: var(--quiet); }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: .6rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 335px), 1fr)); gap: .6rem; }
 .charts svg { max-width: 100%; height: auto; display: block; }
 .key { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; padding: 0; font-size: .85rem; }
 .key i { display: inline-block; width: 1.6em; height: 0; border-top: 3px solid; vertical-align: middle; margin-right: .4em; }
