@@ -257,11 +257,11 @@ export class FileSystem {
     const want = Math.min(n, this.space.available - Math.max(0, owed))
     const allowed = quota === null ? want : Math.min(want, quota.room(inode.uid) - Math.max(0, owed))
     if (allowed < 1) {
-      yield* this.#shrink(k, inode)
+      yield* this.#shrink(k, inode, mapped)
       return yield* want < 1 ? raise('ENOSPC', 'ENOSPC.map') : raise('EDQUOT', 'EDQUOT.map')
     }
     k.ledger.mapBlocks += mapped
-    const placed = yield* this.#place(k, inode, lblk, allowed)
+    const placed = yield* this.#place(k, inode, lblk, allowed, mapped)
     this.#change(inode, m, lblk, placed.n, state, placed.start)
     if (state === MAPPED) this.journal?.order(inode)
     m?.addMade(lblk, placed.n, false)
@@ -275,7 +275,7 @@ export class FileSystem {
     this.journal?.mustHandle('blocks are placed')
     const mapped = yield* this.#grow(k, inode, lblk, n)
     k.ledger.mapBlocks += mapped
-    const placed = yield* this.#place(k, inode, lblk, n)
+    const placed = yield* this.#place(k, inode, lblk, n, mapped)
     this.#change(inode, null, lblk, placed.n, this.format.hasUnwritten ? UNWRITTEN : MAPPED, placed.start)
     if (!this.format.hasUnwritten) this.journal?.order(inode)
     this.hold(inode, -placed.n)
@@ -293,18 +293,18 @@ export class FileSystem {
       this.charge(inode)
     }
     if (mapped === 0 || !k.fault('EIO.map')) return mapped
-    yield* this.#shrink(k, inode)
+    yield* this.#shrink(k, inode, mapped)
     return yield* raise('EIO', 'EIO.map')
   }
 
-  /** Ask the format for up to `n` blocks after what lies before `lblk`; gives map blocks back when there are none. */
-  *#place(k: Verbs, inode: Inode, lblk: number, n: number): Kernel<Run, 'ENOSPC' | 'EIO'> {
+  /** Ask the format for up to `n` blocks after what lies before `lblk`; gives the `mapped` map blocks back when there are none. */
+  *#place(k: Verbs, inode: Inode, lblk: number, n: number, mapped: number): Kernel<Run, 'ENOSPC' | 'EIO'> {
     const before = lblk > 0 ? inode.map.lookup(lblk - 1, 1, this.#scratch) : null
     const goal = before !== null && isReal(before.state) ? before.pblk + 1 : this.format.goalFor(inode)
     const unread = k.fault('EIO.bitmap')
     const run: Either<'ENOSPC' | 'EIO', Run> = unread ? left('EIO') : yield* attempt(() => this.format.allocate(goal, n))
     if (run._tag === 'Left') {
-      yield* this.#shrink(k, inode)
+      yield* this.#shrink(k, inode, mapped)
       return yield* raise(run.left)
     }
     k.ledger.allocations++
@@ -388,10 +388,13 @@ export class FileSystem {
     }
   }
 
-  /** Map blocks that nobody needs any more; what cannot be given back now stays with the inode, for the next one. */
-  *#shrink(k: Verbs, inode: Inode): Kernel<void> {
-    if (this.format.mapBlocks(inode) > 0 && k.fault('EIO.shrink')) return
+  /** Map blocks nobody needs; what cannot go now stays, for the next one. After a failed placing of `mapped`, more may be owed again. */
+  *#shrink(k: Verbs, inode: Inode, mapped = Infinity): Kernel<void> {
+    const before = this.format.mapBlocks(inode)
+    if (before > 0 && k.fault('EIO.shrink')) return
     yield* attempt(() => this.format.shrinkMap(inode))
     this.charge(inode)
+    const freed = before - this.format.mapBlocks(inode) - mapped
+    if (freed > 0) this.#settleOwed(inode, null, inode.owed + freed)
   }
 }
