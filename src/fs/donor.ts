@@ -30,8 +30,12 @@ export interface Donor {
    * @returns the page, or why it cannot be had
    */
   trySteal(k: Verbs, at: number, n: number): Folio | Refusal
+  /** How many of the `n` bytes at `at` are in pages that look alike: all as if they could be taken, or none. At least 1. */
+  run(at: number, n: number): number
   /** A stolen page is the source's again; it is in no file. */
   takeBack(f: Folio): void
+  /** The bytes at `at` stand in this folio. If it is the page that was stolen there, the file has it for good. */
+  accepted(f: Folio, at: number): void
   /** How many of the `n` bytes at `at` stand at byte `off` of this very folio; 0 if another one holds them. */
   sameBytes(f: Folio, off: number, at: number, n: number): number
 }

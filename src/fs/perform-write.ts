@@ -36,7 +36,7 @@ const BATCH_BYTES = 512 * PAGE
 export function* performWrite<E extends Errno, L extends Errno>(
   k: Verbs, s: Strategy<E, L>, w: Write, m: Mapping,
 ): Kernel<number, E | L | 'EFAULT' | 'ENOMEM' | 'EIO' | 'EINTR' | 'ERESTARTSYS' | 'EAGAIN'> {
-  let exclusive = s.exclusive === undefined || w.append || s.exclusive(k, w)
+  let exclusive = s.exclusive === undefined || w.append || s.exclusive(k, w) || w.donor !== null
   if (exclusive && w.nowait) yield* noWait(k, k.acquire(w.inode.rwsem), 'EAGAIN.lock')
   else if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)
   // Not once the plain prefix wrote some of it: the end is then after our own bytes.
@@ -51,7 +51,9 @@ export function* performWrite<E extends Errno, L extends Errno>(
     if (w.fs.mustThrottle && !w.nowait) yield* w.fs.balanceDirty(k)
     errno = interruption(k, s, w)
     if (errno !== null) break
-    const want = Math.min(chunk, w.len - w.done, s.unit === 'write' ? BATCH_BYTES : w.len)
+    let want = Math.min(chunk, w.len - w.done, s.unit === 'write' ? BATCH_BYTES : w.len)
+    // A mapping is of pages that may be taken, or of none: what is copied may go into large folios.
+    if (w.donor !== null) want = w.donor.run(w.done, want)
     const readable = w.source.present ? want : yield* k.faultIn(w, w.done, want)
     if (readable === 0 || (s.claims.faultIn === 'all' && readable < want)) { errno = 'EFAULT'; break }
     k.turn(w)
@@ -78,9 +80,9 @@ export function* performWrite<E extends Errno, L extends Errno>(
   }
   if (exclusive) k.release(w.inode.rwsem)
   const done = Math.max(w.done, best)
+  if (done > 0 && s.after !== undefined) yield* s.after(k, w, done)
   return done > 0 || errno === null ? done : yield* raise(errno as E)
 }
-  if (done > 0 && s.after !== undefined) yield* s.after(k, w, done)
 
 /** What keeps a write from its next turn: a signal, or the dirty limit where it must not wait. */
 const interruption = (k: Verbs, s: AnyStrategy, w: Write): Errno | null => {
@@ -163,6 +165,7 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
     for (let i = 0, at = from; i < took.length; i++) {
       const f = batch[i]!
       if (took[i]! > 0) k.finish(w, f, at - f.pos, took[i]!, m.durable)
+      if (w.donor !== null && took[i]! > 0) w.donor.accepted(f, at - w.pos)
       at = f.pos + f.size
     }
     if (accepted > 0 && from + accepted > k.size(w.inode)) k.setSize(w.inode, from + accepted, from)
@@ -191,9 +194,7 @@ const restart = (k: Verbs, turn: Turn): 0 => {
 function* getBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, from: number): Kernel<number, Errno> {
   let end = from
   do {
-    const left = m.pos + m.len - end
-    // Where pages are offered, they are offered one by one.
-    const n = w.donor === null ? left : Math.min(left, PAGE - (end % PAGE))
+    const n = m.pos + m.len - end
     let f: Folio | null
     try {
       if (w.nowait) f = yield* noWait(k, getFolio(k, s, w, m, open, end, n), 'EAGAIN.folio')

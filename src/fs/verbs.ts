@@ -181,7 +181,7 @@ export class Verbs extends PageVerbs {
     if (w.donor === null) return null
     w.offered = pos
     const index = Math.floor(pos / PAGE)
-    const refusal = pos % PAGE !== 0 ? 'refusedUnaligned' : n < PAGE ? 'refusedPartial'
+    const refusal = pos % PAGE !== 0 ? 'refusedUnaligned' : n < PAGE ? 'refusedPartial' : w.declined ? 'refusedUndo'
       : !this.isFree(w.pages, index, 1) ? 'refusedOccupied' : this.#undoTouches(w, pos, undo) ? 'refusedUndo' : null
     const f = refusal === null ? this.#steal(w, pos) : this.#refuse(refusal)
     if (f === null) return null
@@ -199,7 +199,7 @@ export class Verbs extends PageVerbs {
     if (w.donor === null) return null
     w.offered = pos
     const cached = this.peekFolio(w.pages, Math.floor(pos / PAGE))
-    const refusal = pos % PAGE !== 0 ? 'refusedUnaligned' : n < PAGE ? 'refusedPartial'
+    const refusal = pos % PAGE !== 0 ? 'refusedUnaligned' : n < PAGE ? 'refusedPartial' : w.declined ? 'refusedUndo'
       : cached !== null && cached.order > 0 ? 'refusedOrder' : null
     return refusal === null ? this.#steal(w, pos) : this.#refuse(refusal)
   }
@@ -224,6 +224,8 @@ export class Verbs extends PageVerbs {
   #steal(w: Write, pos: number): Folio | null {
     const f = w.donor!.trySteal(this, pos - w.pos, PAGE)
     if (typeof f === 'string') return this.#refuse(f)
+    // One that a truncate threw out of its file still says what it was there.
+    f.clear()
     f.index = Math.floor(pos / PAGE)
     f.edgesOnly = false
     f.old = null
@@ -242,11 +244,16 @@ export class Verbs extends PageVerbs {
     this.ledger.pagesReturned++
   }
 
-  /** `n` bytes from `from` stand: of a page that was given all or nothing does. @returns the bytes that may stand */
+  /**
+   * `n` bytes from `from` stand: of a page that was given all or nothing does. Where that is nothing at all, the rest of the
+   * write is copied. @returns the bytes that may stand
+   */
   wholePages(w: Write, from: number, n: number): number {
     if (w.given.length === 0 || (from + n) % PAGE === 0) return n
     const last = w.given.find((f) => f.index === Math.floor((from + n) / PAGE))
-    return last === undefined ? n : Math.max(0, last.pos - from)
+    if (last === undefined) return n
+    w.declined = last.pos <= from
+    return Math.max(0, last.pos - from)
   }
 
   // --- after the copy: cannot fail ---------------------------------------------------------------------------------
@@ -256,11 +263,6 @@ export class Verbs extends PageVerbs {
     if (w.fs.checksumAtCopy) this.takeGuards(f, off, n)
     if (durable) f.change(off, n, UPTODATE, 0)
     else this.dirtyBlocks(f, off, n)
-  }
-
-  /** Note what lies below the blocks of [off, off + n): BLOCK_MAPPED, BLOCK_DELAY, BLOCK_UNWRITTEN or 0. */
-  setPlace(f: Folio, off: number, n: number, place: number): void {
-    f.change(off, n, place, BLOCK_PLACE)
   }
 
   /**
@@ -276,6 +278,11 @@ export class Verbs extends PageVerbs {
   dropIfBehind(f: Folio): void {
     if (f.home === null || (f.bits(0) & DROP_BEHIND) === 0 || !this.seize(f)) return
     if (!this.invalidateFolio(f)) this.unlockFolio(f)
+  }
+
+  /** Note what lies below the blocks of [off, off + n): BLOCK_MAPPED, BLOCK_DELAY, BLOCK_UNWRITTEN or 0. */
+  setPlace(f: Folio, off: number, n: number, place: number): void {
+    f.change(off, n, place, BLOCK_PLACE)
   }
 
   /**

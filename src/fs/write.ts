@@ -18,6 +18,8 @@ export class Write {
   source!: WriteSource
   /** The source again, if it gives pages away; null: everything is copied. */
   donor: Donor | null = null
+  /** A given page would have been cut: the rest of this write is copied. */
+  declined = false
   /** Pages of this batch that were given and are not accepted yet. */
   readonly given: Folio[] = []
   /** The last position for which a design looked at the offer. */
@@ -53,6 +55,7 @@ export class Write {
     this.stable = stable
     this.nowait = false
     this.donor = null
+    this.declined = false
     this.offered = -1
     this.done = 0
     this.turns = 0

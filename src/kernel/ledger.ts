@@ -48,16 +48,16 @@ export class Ledger {
   /** pages taken from a source, out of its pipe or its file */ pagesStolen = 0
   /** bytes that were not copied: their source was their destination */ inPlaceBytes = 0
   /** undo: stolen pages given back to their source */ pagesReturned = 0
-  /** pages not donated: something is cached in their place */ refusedOccupied = 0
-  /** pages not donated: the source has not a whole page there, or not so much is asked for */ refusedPartial = 0
-  /** pages not donated: they do not begin at a page boundary of the file or of their own memory */ refusedUnaligned = 0
-  /** pages not donated: somebody else holds or maps them */ refusedReferences = 0
-  /** pages not donated: nobody said that they may be taken (no gift, or a device's own) */ refusedProvenance = 0
-  /** pages not donated: locked, under writeback or dirty in another file */ refusedBusy = 0
-  /** pages not donated: a part of a larger folio, there or here */ refusedOrder = 0
-  /** pages not donated: the design's undo would write to them, or cut them */ refusedUndo = 0
-  /** pages not donated: they could not be inserted (no memory for the tree) */ refusedInsert = 0
-  /** pages not donated: the design did not look at the offer */ refusedIgnored = 0
+  /** offers refused: something is cached in their place */ refusedOccupied = 0
+  /** offers refused: the source has not a whole page there, or not so much is asked for */ refusedPartial = 0
+  /** offers refused: they do not begin at a page boundary of the file or of their own memory */ refusedUnaligned = 0
+  /** offers refused: somebody else holds or maps them */ refusedReferences = 0
+  /** offers refused: nobody said that they may be taken (no gift, or a device's own) */ refusedProvenance = 0
+  /** offers refused: locked, under writeback or dirty in another file */ refusedBusy = 0
+  /** offers refused: a part of a larger folio, there or here */ refusedOrder = 0
+  /** offers refused: the design's undo would write to them, or cut them */ refusedUndo = 0
+  /** offers refused: they could not be inserted (no memory for the tree) */ refusedInsert = 0
+  /** offers refused: the design did not look at the offer */ refusedIgnored = 0
   /** most pages held pinned or private at one time */ peakHeldPages = 0
 }
 

@@ -22,7 +22,7 @@ import { hasPte } from '../pagecache/page-cache.ts'
 export const CAN_MERGE = 1
 /** The owner of the page gave it away (SPLICE_F_GIFT). */
 export const GIFT = 2
-/** The page is out of the pipe's hands for the time of a write: locked, perhaps in a file. */
+/** The page is out of the pipe's hands until its write accepts it: locked, perhaps in a file. */
 export const STOLEN = 4
 
 /** Where a page comes from. */
@@ -83,6 +83,7 @@ function* confirm(): Kernel<void> {}
 const stealOwn = (k: Verbs, { folio }: PipeBuffer): Refusal | null => {
   const f = folio!
   if (f.refs !== 1 || f.pins > 0) return 'refusedReferences'
+  if (f.home !== null) return 'refusedBusy'
   return k.seize(f) ? null : 'refusedBusy'
 }
 

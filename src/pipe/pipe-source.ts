@@ -12,7 +12,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import { PAGE } from '../kernel/units.ts'
 import type { Folio } from '../pagecache/folio.ts'
 import type { Pipe } from './pipe.ts'
-import { type PipeBuffer, STOLEN } from './pipe-buffer.ts'
+import { GIFT, type PipeBuffer, STOLEN } from './pipe-buffer.ts'
 
 /** The first `length` bytes of a pipe. */
 export class PipeSource implements WriteSource, Donor {
@@ -63,11 +63,28 @@ export class PipeSource implements WriteSource, Donor {
     return b.folio!
   }
 
+  run(at: number, n: number): number {
+    const first = this.#seek(at)
+    const takes = at === this.#begin && looksFree(first)
+    let to = this.#begin + first.len
+    for (let i = this.#current + 1; to < at + n && i < this.#pipe.used; i++) {
+      const b = this.#pipe.at(i)
+      if (looksFree(b) !== takes) break
+      to += b.len
+    }
+    return Math.min(n, to - at)
+  }
+
   takeBack(f: Folio): void {
     for (let i = 0; i < this.#pipe.used; i++) {
       const b = this.#pipe.at(i)
       if (b.folio === f) b.flags &= ~STOLEN
     }
+  }
+
+  accepted(f: Folio, at: number): void {
+    const b = this.#seek(at)
+    if (b.folio === f) b.flags &= ~STOLEN
   }
 
   sameBytes(f: Folio, off: number, at: number, n: number): number {
@@ -87,3 +104,8 @@ export class PipeSource implements WriteSource, Donor {
     return b
   }
 }
+
+/** Could this buffer's page be taken, as far as can be seen without touching it? */
+const looksFree = ({ folio, off, len, ops, flags }: PipeBuffer): boolean =>
+  len === PAGE && off % PAGE === 0 && folio!.order === 0 && folio!.refs === 1 && ops!.origin !== 'wire' &&
+  (ops!.origin !== 'user' || (flags & GIFT) !== 0)

@@ -20,6 +20,7 @@ import { PAGE, roundUp } from '../../kernel/units.ts'
 import type { Record } from './history.ts'
 import { type Action, tagByte } from './program.ts'
 import type { Place } from './place.ts'
+import { spliceAction } from './spliced.ts'
 
 /** Where the bytes of a write come from, once a run. */
 export interface Source {
@@ -99,7 +100,7 @@ export class Actor {
   /** Make the memory that a write takes its bytes from, and open what it needs. */
   sourceOf(a: Action, tag: number): Source {
     this.#open(this.#flags(a))
-    if (a.op !== 'write') return nothing
+    if (a.op !== 'write' || a.pipe !== undefined) return nothing
     if (a.readable === undefined && a.absent !== true && a.self === undefined && a.pieces !== true) {
       const source = new MemorySource(payload(a, tag))
       return { source, rewind: () => {} }
@@ -133,6 +134,7 @@ export class Actor {
     const fd = this.#fds.get(this.#flags(a).join())!
     switch (a.op) {
       case 'write': {
+        if (a.pipe !== undefined) return yield* spliceAction(this.#place, sys, fd, a, payload(a, tag), (v) => { if (r !== null) r.spliced ??= v })
         if (a.cursor === true) return yield* this.#atCursor(this.#flags(a), fd, source.source!, r)
         const n = a.nowait === true
           ? yield* sys.pwritev2(fd, source.source!, a.pos, ['RWF_NOWAIT'])

@@ -69,7 +69,7 @@ describe('what is no counterexample is refused in one line', () => {
     ['program.fibers[0][0].len: must be a whole number from 0 to 94208, found 1000000', (f) => (f.program.fibers[0][0].len = 1e6)],
     ['program.fibers[0][0].readable: must be a whole number from 0 to 8192, found 9000', (f) => (f.program.fibers[0][0].readable = 9000)],
     ['program.fibers[0][0].sink: is no field of this; known are ' +
-      'op, pos, len, append, absent, nowait, direct, sync, cursor, pieces, readable, self',
+      'op, pos, len, append, absent, nowait, direct, sync, cursor, pieces, readable, self, pipe',
       (f) => (f.program.fibers[0][0].sink = 1)],
     ['program.fibers: must be 1 to 4 lists, found 0', (f) => (f.program.fibers = [])],
     ['program.fibers[0]: must be 1 to 7 actions, found 0', (f) => (f.program.fibers = [[]])],

@@ -11,7 +11,7 @@
 import { type Either, left, right } from 'fp-ts/lib/Either.js'
 import { KINDS, strip, type Decision, type TapeData } from '../../sim/tape.ts'
 import { FORMATS } from '../session.ts'
-import { type Action, type Actions, hasBytes, MOST_TAGS, type Program, sayAction, sayConfig } from './program.ts'
+import { type Action, type Actions, hasBytes, MOST_TAGS, PIPE_KINDS, type Program, sayAction, sayConfig } from './program.ts'
 import { MOST_BYTES } from './past.ts'
 
 /** The version of the file format. */
@@ -124,7 +124,8 @@ const actionOf = (v: unknown, at: string): Action => {
   for (const flag of flags) if (a[flag] !== undefined && a[flag] !== true) bad(`${at}.${flag}`, 'true, or left out', a[flag])
   if (a['readable'] !== undefined) wholeOf(a['readable'], `${at}.readable`, a['len'] as number)
   if (a['self'] !== undefined) wholeOf(a['self'], `${at}.self`, MOST_BYTES / 4096)
-  const more = op === 'write' ? ['readable', 'self'] : []
+  if (op === 'write' && a['pipe'] !== undefined) oneOf(a['pipe'], `${at}.pipe`, PIPE_KINDS)
+  const more = op === 'write' ? ['readable', 'self', 'pipe'] : []
   const range = op === 'truncate' ? ['size'] : (WITHOUT as readonly string[]).includes(op) ? [] : ['pos', 'len']
   only(a, at, ['op', ...range, ...flags, ...more])
   return a as unknown as Action

@@ -5,7 +5,7 @@
  * results are the same to every judge, so that pruning by the state (which holds the history) loses nothing.
  */
 import type { Errno } from '../../kernel/errno.ts'
-import type { Footprint } from '../../sim/system.ts'
+import type { Footprint, Violation } from '../../sim/system.ts'
 import { fold, hashBytes, hashText } from './hash.ts'
 import { OBJECT } from './objects.ts'
 import { type Action, numbered, type Program } from './program.ts'
@@ -32,6 +32,8 @@ export interface Record {
   /** Stores and DMA: the least and the largest size of the file that they met; what lies past the end is nobody's. */
   leastSize: number
   mostSize: number
+  /** What was wrong with the pipe of a splice; null: nothing. */
+  spliced: Violation | null
   /** What it read. */
   readonly bytes: Buffer | null
 }
@@ -55,7 +57,7 @@ export class History {
     this.before = all.filter((x) => x.fiber < 0)
     this.records = all.filter((x) => x.fiber >= 0).map(({ action, fiber, tag }, id) => ({
       id, fiber, action, tag, began: false, ended: false, before: 0, n: 0, errno: null,
-      from: 'pos' in action ? action.pos : 0, leastSize: 0, mostSize: 0, position: null,
+      from: 'pos' in action ? action.pos : 0, leastSize: 0, mostSize: 0, position: null, spliced: null,
       bytes: action.op === 'read' || action.op === 'load' ? Buffer.alloc(action.len) : null,
     }))
     this.#digests = program.fibers.map(() => -1)
@@ -79,6 +81,7 @@ export class History {
       r.leastSize = 131071
       r.mostSize = 0
       r.position = null
+      r.spliced = null
       r.errno = null
       r.bytes?.fill(0)
     }
@@ -128,6 +131,7 @@ export class History {
       if (!r.ended) break
       d = fold(d, r.leastSize * 131072 + r.mostSize)
       d = fold(d, fold(r.n, r.errno === null ? 0 : hashText(r.errno)))
+      if (r.spliced !== null) d = fold(d, hashText(r.spliced.what))
       if (r.bytes !== null) d = fold(d, hashBytes(r.bytes, 0, r.bytes.length))
     }
     return (this.#digests[f] = d)

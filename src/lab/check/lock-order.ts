@@ -11,7 +11,8 @@ import type { Violation } from '../../sim/system.ts'
 import type { Raw } from './objects.ts'
 
 /** Names of locks in the graph. */
-export type LockName = 'inode lock' | 'inode lock (shared)' | 'invalidate lock' | 'invalidate lock (shared)' | 'map lock' | 'folio lock'
+export type LockName = 'inode lock' | 'inode lock (shared)' | 'invalidate lock' | 'invalidate lock (shared)' | 'map lock' | 'folio lock' |
+  'pipe lock'
 
 interface Held {
   readonly name: LockName
@@ -68,6 +69,13 @@ export class LockOrder {
     const { tryLock, unlock } = map
     map.tryLock = () => tryLock() && this.#took(fiber(), 'map lock', null)
     map.unlock = () => (unlock(), this.#let(fiber(), 'map lock', null))
+  }
+
+  /** Follow the lock of a pipe. */
+  watchPipe(lock: Lock, fiber: () => number): void {
+    const { tryLock, unlock } = lock
+    lock.tryLock = () => tryLock.call(lock) && this.#took(fiber(), 'pipe lock', null)
+    lock.unlock = () => (unlock.call(lock), this.#let(fiber(), 'pipe lock', null))
   }
 
   #took(fiber: number, name: LockName, folio: Raw | null): true {

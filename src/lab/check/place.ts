@@ -15,6 +15,7 @@ import type { PageMapping } from '../../iov/user-memory.ts'
 import { restoreAll, type Restore } from '../../kernel/checkpoint.ts'
 import type { ChoiceKind, Choices } from '../../kernel/choices.ts'
 import { run } from '../../kernel/kernel.ts'
+import type { Pipe } from '../../pipe/pipe.ts'
 import { Footprint } from '../../sim/system.ts'
 import { mount, type MountOptions, type Session } from '../session.ts'
 import { watch } from '../watch.ts'
@@ -58,6 +59,8 @@ export class Place {
   readonly folios: NotedFolios
   readonly lockOrder = new LockOrder()
   readonly relay = new Relay()
+  /** Pipes of splices under way. */
+  readonly pipes: Pipe[] = []
   readonly logs: Logs = { format: 0, cache: 0, errors: 0 }
   /** The file before the fibers. */
   readonly past = new Past()
@@ -160,6 +163,7 @@ export class Place {
     this.logs.format = this.logs.cache = this.logs.errors = 0
     this.lockOrder.rewind()
     for (const actor of this.actors) actor.rewind()
+    this.pipes.length = 0
     this.relay.reached.length = this.relay.failed.length = 0
     this.footprint.clear()
   }

@@ -20,6 +20,11 @@ export interface Config {
   readonly quota?: number
 }
 
+/** What is in the pipe that a write takes its bytes from. */
+export const PIPE_KINDS = ['pages', 'gift', 'held', 'tee', 'mixed', 'file'] as const
+/** One of them. */
+export type PipeKind = (typeof PIPE_KINDS)[number]
+
 /** One action on the file. Positions and lengths in bytes. */
 export type Action =
   | {
@@ -40,6 +45,8 @@ export type Action =
     readonly cursor?: true
     /** writev(2): the source is three pieces, of which the second is empty. */
     readonly pieces?: true
+    /** splice(2) out of a pipe that holds the bytes; see spliced.ts. `file`: pages of the file itself, from page `self` on. */
+    readonly pipe?: PipeKind
     /** O_DIRECT. */
     readonly direct?: true
     /** O_DSYNC. */
@@ -99,7 +106,8 @@ export const sayAction = (a: Action): string => {
     case 'write': {
       const how = [
         a.readable === undefined ? '' : `${a.readable} of them readable`, a.absent === true ? 'not in memory' : '',
-        a.self === undefined ? '' : `from a mapping of page ${a.self} of the file itself`, a.nowait === true ? 'RWF_NOWAIT' : '',
+        a.self === undefined ? '' : `from ${a.pipe === 'file' ? '' : 'a mapping of '}page ${a.self} of the file itself`,
+        a.pipe === undefined ? '' : `out of a pipe (${a.pipe})`, a.nowait === true ? 'RWF_NOWAIT' : '',
         a.cursor === true ? 'by the file position' : '', a.pieces === true ? 'in three pieces, one of them empty' : '',
         a.direct === true ? 'O_DIRECT' : '', a.sync === true ? 'O_DSYNC' : '',
       ].filter((s) => s !== '')

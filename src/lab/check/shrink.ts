@@ -74,7 +74,7 @@ const weighProgram = ({ config, before, fibers }: Program): readonly number[] =>
   4096 - config.blockSize,
 ]
 
-const FLAGS = ['append', 'absent', 'self', 'nowait', 'direct', 'sync', 'readable', 'keep'] as const
+const FLAGS = ['append', 'absent', 'self', 'nowait', 'direct', 'sync', 'readable', 'keep', 'pipe'] as const
 const NUMBERS = ['pos', 'len', 'readable', 'size'] as const
 
 const flagsOf = (a: Action): readonly string[] => FLAGS.filter((f) => f in a)
