@@ -38,6 +38,8 @@ const PASS_FOLIOS = 1024
 interface Io {
   readonly pos: number
   readonly devicePos: number
+  /** The size of the file when its bytes were taken: what lies past it are zeros, whatever the size is by the end. */
+  eof: number
   len: number
   readonly vec: Segment[]
   /** The slab of each segment. */
@@ -192,7 +194,7 @@ function* startFolio(
     } finally {
       k.release(inode.mapLock)
     }
-    addRun(ios, f, off, e.n * block, e.pblk * block)
+    addRun(ios, f, off, e.n * block, e.pblk * block, size)
     f.change(off, e.n * block, BLOCK_MAPPED, BLOCK_PLACE)
     k.cleanBlocks(f, off, e.n * block)
     off += e.n * block
@@ -224,7 +226,7 @@ const dirtyRun = (k: Verbs, fs: FileSystem, inode: Inode, lblk: number, n: numbe
 }
 
 /** Add bytes to the last run if they continue it in the file and on the device, else start a new one. */
-const addRun = (ios: Io[], f: Folio, off: number, len: number, devicePos: number): void => {
+const addRun = (ios: Io[], f: Folio, off: number, len: number, devicePos: number, eof: number): void => {
   for (let done = 0; done < len; ) {
     const last = ios.at(-1)
     const joins =
@@ -236,8 +238,9 @@ const addRun = (ios: Io[], f: Folio, off: number, len: number, devicePos: number
       last.len += n
       last.vec.push(segment)
       last.slabs.push(f.slab)
+      last.eof = Math.max(last.eof, eof)
     } else {
-      ios.push({ pos: f.pos + off + done, devicePos: devicePos + done, len: n, vec: [segment], slabs: [f.slab], bio: null })
+      ios.push({ pos: f.pos + off + done, devicePos: devicePos + done, len: n, vec: [segment], slabs: [f.slab], bio: null, eof })
     }
     done += n
   }
@@ -290,6 +293,7 @@ function* convertIo(k: Verbs, fs: FileSystem, inode: Inode, io: Io, blocks: numb
 const moveDiskSize = (k: Verbs, fs: FileSystem, inode: Inode, io: Io, blocks: number): void => {
   const end = Math.min(io.pos + blocks * fs.blockSize, k.size(inode))
   if (end <= inode.diskSize) return
-  inode.diskSize = end
+  // A write that moved the size meanwhile has its bytes on no disk yet (51d20d1dacbe).
+  inode.diskSize = Math.max(inode.diskSize, Math.min(end, io.eof))
   inode.dirty = true
 }

@@ -100,7 +100,7 @@ export class CrashKernelJudge implements ImageJudge {
 
   /** Undo what the mount wrote. @returns true if it did more than touch the superblock */
   #bringBack(): boolean {
-    const now = this.#disk.image()
+    const now = this.#disk.view()
     const segments: Segment[] = []
     for (let pos = 0; pos < now.length; pos += CHUNK) {
       const n = Math.min(CHUNK, now.length - pos)

@@ -32,8 +32,6 @@ export class WorldDevice implements BlockDevice {
   strayed: string | null = null
   /** Is block `pblk` of the disk the file's now? Set by the world. */
   owns: (pos: number) => boolean = () => true
-  /** Told each bio that the disk has done: for a recording. */
-  transferred: ((bio: Bio) => void) | null = null
   /** Digest of what was written since `rewind`. */
   digest = 0
   readonly #written = new Map<number, number>()
@@ -133,7 +131,6 @@ export class WorldDevice implements BlockDevice {
       }
     })
     this.inner.submit(bio)
-    this.transferred?.(bio)
   }
 
   #wrote(pos: number, hash: number): void {

@@ -75,12 +75,12 @@ export const pictureOf = (
 
 const ranLines = (r: Recording, { operations, program }: Scenario, durable: number, point: number): readonly string[] => {
   if (program !== undefined) {
-    const { world } = r as ProgramRecording
+    const { history } = (r as ProgramRecording).system
     const say = (a: Action): string => sayAction(a)
     return [
       ...(program.before.length === 0 ? [] : [`before: ${program.before.map(say).join('; ')}`]),
       ...program.fibers.map((f, i) => `fiber ${i + 1}: ${f.map((a, k) => {
-        const did = world.history.ofFiber(i)[k]!
+        const did = history.ofFiber(i)[k]!
         return `${say(a)}${did.ended ? '' : did.began ? ' (under way)' : ' (not begun)'}`
       }).join('; ')}`),
     ]
@@ -111,7 +111,7 @@ const sayRuns = (runs: readonly Run[]): string => {
 /** Each file as recovery leaves it, by whose bytes it holds. */
 const filesAfter = (r: Recording, read: (nr: number) => Buffer): readonly string[] => {
   const files = r.model === null
-    ? [{ label: 'f', ino: (r as ProgramRecording).world.place.inode.ino, thing: null }]
+    ? [{ label: 'f', ino: (r as ProgramRecording).system.ino, thing: null }]
     : r.model.things.filter((t) => t.kind === 'file').map((thing) => ({ label: thing.label, ino: thing.ino, thing }))
   return shortened(files.map(({ label, ino, thing }) => {
     const inode = inodeOf(r.layout, read, ino)
@@ -140,8 +140,8 @@ const blockRuns = (
 ): void => {
   const from = lblk * bytes.length
   if (thing === null) {
-    const { world } = r as ProgramRecording
-    for (let p = from; p < end; p++) add(p, p + 1, ownerOfTag(bytes[p - from]!, world))
+    const { history } = (r as ProgramRecording).system
+    for (let p = from; p < end; p++) add(p, p + 1, ownerOfTag(bytes[p - from]!, history))
     return
   }
   if (bytes.every((b) => b === 0xaa)) return add(from, end, 'what the disk held before')
@@ -152,10 +152,10 @@ const blockRuns = (
   add(from, end, other === undefined ? 'bytes that nobody wrote there' : `of ${other.label}`)
 }
 
-const ownerOfTag = (b: number, world: ProgramRecording['world']): string => {
+const ownerOfTag = (b: number, history: ProgramRecording['system']['history']): string => {
   if (b === 0) return 'zeros'
   if (b === 0xaa) return 'what the disk held before'
   if (b === 0xdb) return 'fresh memory'
-  const did = world.history.records.find((d) => d.tag >= 0 && d.tag === tagOf(b))
+  const did = history.records.find((d) => d.tag >= 0 && d.tag === tagOf(b))
   return did === undefined ? 'of the file before' : `of fiber ${did.fiber + 1}: ${sayAction(did.action)}`
 }

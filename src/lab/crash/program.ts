@@ -1,25 +1,23 @@
 /**
  * Programs: fibers that write, truncate and sync one file at once, recorded, so that the power can go in the middle of them.
  *
- * The world of the checker (check/world.ts) runs a program by a tape; what its device does is written down with what had begun and
- * ended by then. The device completes data in any order that the tape says. Every byte says who wrote it; what a crash may leave at a
+ * A program runs by a tape (fibers.ts); what its device does is written down with what had begun and ended by then. The device
+ * completes data in any order that the tape says. Every byte says who wrote it; what a crash may leave at a
  * place is decided byte by byte: a value may stand there if its action had begun, and if no later action that covers the place was
  * made durable by a sync that returned.
  */
-import { extOf, INODE } from '../../fs/formats/inode-table.ts'
 import type { AnyStrategy } from '../../fs/strategy.ts'
 import { ReplayTape, RecordingTape, type Sources, strip, type TapeData } from '../../sim/tape.ts'
 import { execute, type Outcome } from '../../sim/scheduler.ts'
 import { STEP_BUDGET } from '../check/check.ts'
 import { type Action, type Program, tagByte, tagOf, sayAction } from '../check/program.ts'
 import type { Record as Did } from '../check/history.ts'
-import { World } from '../check/world.ts'
 import type { MountOptions } from '../session.ts'
 import { type CrashMode, type Declared, declared } from './declared.ts'
 import { type Epoch, Medium } from './epochs.ts'
 import type { ExpectedAt, FileAt, Finding, NamesAt, Oracle } from './expect.ts'
 import { layoutOf } from './ext.ts'
-import { CrashLog } from './log.ts'
+import { FiberSystem } from './fibers.ts'
 import { recoveryOf } from './recover.ts'
 import { blockReader, type Recording } from './record.ts'
 
@@ -35,7 +33,9 @@ export interface ProgramOptions {
 export interface ProgramRecording extends Recording {
   readonly tape: TapeData
   readonly outcome: Outcome
-  readonly world: World
+  readonly program: Program
+  /** Holds the history of the run, which no other run shares. */
+  readonly system: FiberSystem
 }
 
 /** An action with its stretch of the log. */
@@ -45,54 +45,30 @@ interface Call {
   ends: number
 }
 
-const worlds = new WeakMap<object, Map<string, World>>()
-
-const worldFor = ({ strategy, program, verbs }: ProgramOptions): World => {
-  const owner = verbs ?? strategy
-  let known = worlds.get(owner)
-  if (known === undefined) worlds.set(owner, (known = new Map()))
-  const key = JSON.stringify(program)
-  let world = known.get(key)
-  if (world === undefined) {
-    if (known.size > 64) known.clear()
-    known.set(key, (world = new World(program, { strategy, judges: [], ...(verbs && { verbs }) })))
-  }
-  return world
-}
-
 /** Run a program by a tape, or by a source of decisions. @throws BadProgram if it cannot be set up */
 export const recordProgram = (o: ProgramOptions, tape: TapeData | Sources): ProgramRecording => {
-  const world = worldFor(o)
-  const { blockSize } = world.session.fs
-  const log = new CrashLog(blockSize)
+  const system = new FiberSystem(o)
   const calls: Call[] = []
   const recording = new RecordingTape(isTape(tape) ? new ReplayTape(tape) : tape)
-  world.device.transferred = (bio) => {
-    if (bio.op !== 'read') log.note(world.device.inner, bio)
-  }
   let before = 0
-  // The first state is brought back by the run itself: a fork of it is taken before anything is written.
-  world.place.restore()
-  const first = world.device.inner.fork()
-  // What comes after the last fiber is the checker's look at rest: the power has gone by then.
   const look = (): void => {
-    for (const did of world.history.records) {
+    for (const did of system.history.records) {
       const call = calls[did.id]
-      if (did.began && call === undefined) calls[did.id] = { did, begins: before, ends: did.ended ? log.length : Infinity }
-      else if (did.ended && call !== undefined && call.ends === Infinity) call.ends = log.length
+      if (did.began && call === undefined) calls[did.id] = { did, begins: before, ends: did.ended ? system.log.length : Infinity }
+      else if (did.ended && call !== undefined && call.ends === Infinity) call.ends = system.log.length
     }
-    before = log.length
+    before = system.log.length
   }
-  const run = execute(world, recording, { steps: STEP_BUDGET, onward: true, after: (_, m) => (look(), m.living === 0) })
+  const run = execute(system, recording, { steps: STEP_BUDGET, onward: true, after: (_, m) => (look(), m.living === 0) })
   look()
-  world.device.transferred = null
+  const { log, first, blockSize } = system
   const read = blockReader(first, blockSize)
   const layout = layoutOf(read, blockSize, first.size)
   if (typeof layout === 'string') throw new Error(layout)
-  const oracle = new ProgramOracle(o.program, world, calls.filter((c) => c !== undefined).map((c) => ({ ...c, did: { ...c.did } })), declared[o.mode])
   return {
-    log, first, medium: () => new Medium(read), layout, mode: o.mode, oracle, recover: recoveryOf(layout, read), model: null, size: first.size, operations: calls.length, failed: 0,
-    tape: strip(recording.data), outcome: run.outcome, world,
+    log, first, medium: () => new Medium(read), layout, mode: o.mode, recover: recoveryOf(layout, read), model: null, size: first.size,
+    oracle: new ProgramOracle(o.program, system, calls.filter((c) => c !== undefined), declared[o.mode]),
+    operations: calls.length, failed: 0, tape: strip(recording.data), outcome: run.outcome, program: o.program, system,
   }
 }
 
@@ -104,20 +80,18 @@ const ZEROING: readonly Action['op'][] = ['truncate', 'punch', 'zero']
 
 /** What a program expects of a crash. */
 export class ProgramOracle implements Oracle {
-  readonly #world: World
+  readonly #system: FiberSystem
   readonly #calls: readonly Call[]
   readonly #mode: Declared
   /** What was done before the fibers is durable. */
   readonly #pastDurable: boolean
-  readonly #generation: number
 
-  constructor(program: Program, world: World, calls: readonly Call[], mode: Declared) {
-    this.#world = world
+  constructor(program: Program, system: FiberSystem, calls: readonly Call[], mode: Declared) {
+    this.#system = system
     this.#calls = calls
     this.#mode = mode
     const last = program.before.at(-1)
     this.#pastDurable = last !== undefined && SYNCING.includes(last.op)
-    this.#generation = extOf(world.place.inode).raw.readUInt32LE(INODE.generation)
   }
 
   points({ from, last }: Epoch): readonly number[] {
@@ -136,8 +110,8 @@ export class ProgramOracle implements Oracle {
     const begun = this.#calls.filter((c) => c.begins < until || c.ends <= point).map((c) => c.did)
     // A write with O_DSYNC promises itself, a sync all that had returned when it was called.
     const durable = ended.filter((u) => promises.some((r) => r === u || (r.action.op !== 'write' && (r.before & (1 << u.id)) !== 0)))
-    const file = new ProgramFile(this.#world, this.#mode, {
-      ended, begun, durable, synced: promises.length > 0 || this.#pastDurable, pastDurable: this.#pastDurable, generation: this.#generation,
+    const file = new ProgramFile(this.#system, this.#mode, {
+      ended, begun, durable, synced: promises.length > 0 || this.#pastDurable, pastDurable: this.#pastDurable, generation: this.#system.generation,
     })
     const directories = this.#mode.nameless || promises.length === 0 ? [] : [new RootNames(file.ino)]
     return { key: `${file.key} ${directories.length}`, files: [file], directories }
@@ -165,17 +139,17 @@ class ProgramFile implements FileAt {
   readonly promises: number
   readonly isSettled: boolean
   readonly missing: Finding | null
-  readonly #world: World
+  readonly #system: FiberSystem
   readonly #mode: Declared
   readonly #now: Now
   readonly #sizes: ReadonlySet<number>
   readonly #good = new Set<string>()
 
-  constructor(world: World, mode: Declared, now: Now) {
-    this.#world = world
+  constructor(system: FiberSystem, mode: Declared, now: Now) {
+    this.#system = system
     this.#mode = mode
     this.#now = now
-    this.ino = world.place.inode.ino
+    this.ino = system.ino
     this.generation = now.generation
     this.promises = now.synced ? 2 : 0
     this.missing = now.synced ? finding('I28', 'the file is gone, which a sync had promised') : null
@@ -201,7 +175,7 @@ class ProgramFile implements FileAt {
         go(sizeAfter(d, size), done | (1 << d.id))
       }
     }
-    go(this.#world.place.past.size, 0)
+    go(this.#system.past.size, 0)
     if (!pastDurable && must === 0) out.add(0)
     return out
   }
@@ -210,13 +184,13 @@ class ProgramFile implements FileAt {
     if (this.#sizes.has(size)) return null
     const [least, most] = [Math.min(...this.#sizes), Math.max(...this.#sizes)]
     const isMoving = this.#now.begun.some((d) => !this.#now.ended.includes(d) && d.action.op === 'write')
-    if (size > least && size < most && (isMoving || size % this.#world.session.fs.blockSize === 0)) return null
+    if (size > least && size < most && (isMoving || size % this.#system.blockSize === 0)) return null
     const what = `the file has ${size} bytes; what had begun leaves ${[...this.#sizes].sort((a, b) => a - b).join(' or ')}`
     return size > most ? finding('I18', what, this.#mode.unordered && !this.#now.synced) : finding('I28', what)
   }
 
   block(lblk: number, digest: number, bytes: Buffer | null, size: number): Finding | null {
-    const { blockSize } = this.#world.session.fs
+    const { blockSize } = this.#system
     const n = Math.min(blockSize, size - lblk * blockSize)
     const key = `${lblk} ${digest} ${n}`
     if (this.#good.has(key)) return null
@@ -230,7 +204,7 @@ class ProgramFile implements FileAt {
 
   #byte(pos: number, b: number, size: number): Finding | null {
     const { begun, durable, ended, pastDurable } = this.#now
-    const past = this.#world.place.past.bytes[pos] ?? 0
+    const past = this.#system.past.bytes[pos] ?? 0
     const replaces = (c: Did | null): boolean => durable.some((u) =>
       u !== c && owns(u, pos) && (c === null || (ended.includes(c) && (u.before & (1 << c.id)) !== 0)))
     const isPastGone = replaces(null)
@@ -241,17 +215,18 @@ class ProgramFile implements FileAt {
       if (!covers(c, pos) || replaces(c)) continue
       if (ZEROING.includes(c.action.op) ? b === 0 : b === tagByte(c.tag, pos) || b === tagByte(c.tag, 0)) return null
     }
-    return this.#wrong(pos, b, isPastGone || (pastDurable && pos < this.#world.place.past.size && !begun.some((c) => covers(c, pos))))
+    return this.#wrong(pos, b, isPastGone || (pastDurable && pos < this.#system.past.size && !begun.some((c) => covers(c, pos))))
   }
 
   /** Is this the last byte of a size that no truncate made? Then it is data. */
   #isCut(pos: number, size: number): boolean {
-    if (pos !== size - 1 || size <= this.#world.place.past.size) return false
-    return !this.#now.begun.some((d) => d.action.op !== 'write' && sizeAfter(d, 0) >= size)
+    if (pos !== size - 1 || size <= this.#system.past.size) return false
+    // A write that begins behind it leaves a hole there: zeros are true.
+    return !this.#now.begun.some((d) => (d.action.op === 'write' ? d.from > pos : sizeAfter(d, 0) >= size))
   }
 
   #isOfPast(b: number, pos: number): boolean {
-    return this.#world.history.before.some(({ action, tag }) => tag >= 0 && 'pos' in action && (b === tagByte(tag, pos) || b === tagByte(tag, 0)))
+    return this.#system.history.before.some(({ action, tag }) => tag >= 0 && 'pos' in action && (b === tagByte(tag, pos) || b === tagByte(tag, 0)))
   }
 
   #wrong(pos: number, b: number, isDurable: boolean): Finding {
@@ -259,7 +234,7 @@ class ProgramFile implements FileAt {
     const isPromised = isDurable && pos < Math.min(...this.#sizes)
     const hex = `0x${b.toString(16).padStart(2, '0')}`
     const tag = tagOf(b)
-    const did = this.#world.history.records.find((r) => r.tag === tag && tag >= 0)
+    const did = this.#system.history.records.find((r) => r.tag === tag && tag >= 0)
     const who = b === 0 ? 'a zero' : b === 0xaa ? 'what the disk held before' : b === 0xdb ? 'fresh memory'
       : did !== undefined ? `a byte of "${sayAction(did.action)}"` : 'a byte of the file before'
     const what = `byte ${pos} shows ${who} (${hex})${isPromised ? '; a sync that returned had promised another' : ''}`

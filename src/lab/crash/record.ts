@@ -70,12 +70,16 @@ const JOURNAL_BLOCKS = 1024
 
 /** Why a device of `size` bytes is too small for this mode, in one line; null: it is not. */
 export const sizeProblem = (mode: CrashMode, size: number, blockSize: number): string | null => {
-  const plan = planMkfs(size, { format: formatOf(mode), blockSize, ...(hasJournal(mode) && { journalBlocks: JOURNAL_BLOCKS }) })
+  const plan = planMkfs(size, { format: formatOf(mode), blockSize, ...journalOptions(mode) })
   return isLeft(plan) ? plan.left : null
 }
 
 /** Is there a journal in this mode? */
 export const hasJournal = (mode: CrashMode): boolean => mode.includes('data=')
+
+/** What mkfs is told of it. */
+export const journalOptions = (mode: CrashMode): { readonly journalBlocks?: number; readonly metadataCsum?: boolean } =>
+  (hasJournal(mode) ? { journalBlocks: JOURNAL_BLOCKS, metadataCsum: true } : {})
 
 /** How its journal treats data. */
 export const dataModeOf = (mode: CrashMode): DataMode | 'none' => (hasJournal(mode) ? (mode.slice('ext4,data='.length) as DataMode) : 'none')
@@ -106,7 +110,7 @@ const censusOf = (fs: FileSystem, stat: (path: string) => { ino: number }): Cens
 export const recordWorkload = (o: RecordOptions): Recording => {
   const { mode, blockSize = 4096, size = 16 << 20, salt = 0 } = o
   const device = new MemoryDevice(size, { fill: 0xaa })
-  const made = make(device, { format: formatOf(mode), blockSize, zeroTables: true, ...(hasJournal(mode) && { journalBlocks: JOURNAL_BLOCKS, metadataCsum: true }) })
+  const made = make(device, { format: formatOf(mode), blockSize, zeroTables: true, ...journalOptions(mode) })
   if (isLeft(made)) throw new Error(made.left.message)
   const first = device.fork()
   const recorder = new RecordingDevice(device, blockSize)

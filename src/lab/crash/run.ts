@@ -66,7 +66,7 @@ export const crashWorkload = (
 export const smallest = (o: RunOptions, b: Broken, scenario: Scenario, recording: Recording): CrashCounterexample => {
   const { strategy, seed, verbs } = o
   const tape = 'tape' in recording ? (recording as { tape: CrashCounterexample['tape'] }).tape : {}
-  return shrinkCrash(b.claim, scenario, tape, { strategy, seed, states: Math.min(o.states, 1000), ...(verbs && { verbs }) }) ??
+  return shrinkCrash(b.claim, scenario, tape, { strategy, seed, states: Math.min(o.states, 400), tries: 250, ...(verbs && { verbs }) }) ??
     { claim: b.claim, what: b.what, scenario, tape: { ...tape, ...encodeState(recording, scenario, b.first) } }
 }
 
@@ -85,7 +85,7 @@ export const crashPrograms = (o: RunOptions, runs: number, beat: (runs: number) 
   const { found, ...done } = huntPrograms({ strategy, mode, ...(verbs && { verbs }) }, { states, flushes, torn, seed }, runs, seed, beat)
   if (found === null) return { ...done, shrunk: [] }
   const { recording, report } = found
-  const { program } = recording.world
+  const { program } = recording
   const scenario: Scenario = { mode, blockSize: program.config.blockSize, size: recording.size, salt: 0, flushes, torn, program }
   return { ...done, shrunk: report.broken.filter((b) => !b.declared).map((b) => smallest(o, b, scenario, recording)) }
 }

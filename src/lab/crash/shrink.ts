@@ -92,7 +92,7 @@ class CrashShrinker {
     }
     const { flushes, torn } = scenario
     const report = crash(recording, {
-      states: this.#bench.states ?? 1000, flushes, torn, seed: this.#bench.seed ?? 1, stop: this.#claim,
+      states: this.#bench.states ?? 1000, flushes, torn, seed: this.#bench.seed ?? 1, stop: this.#claim, sampleOnly: true,
     })
     const broken = report.broken.find((b) => b.claim === this.#claim && !b.declared)
     if (broken === undefined) return null
