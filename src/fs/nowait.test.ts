@@ -116,6 +116,7 @@ describe.each(strategies.filter(mayBeNoWait))('$name', (strategy) => {
 
   test.each(held)('%s is waited for by nobody, and nothing stays behind', (_, hold) => {
     const s = filled({ ...strategy, claims: { ...strategy.claims, stablePages: true } })
+    runs(s)
     for (const pos of [0, 8 * PAGE, 4 * PAGE + 5]) {
       const reserved = s.fs.space.reserved
       const release = hold(s)

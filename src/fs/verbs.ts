@@ -163,7 +163,7 @@ export class Verbs extends PageVerbs {
     return true
   }
 
-  /** Take a locked, clean folio that somebody refers to out of its file, as it is: it is nobody's page cache then. */
+  /** Take a clean folio that somebody refers to out of its file: it is nobody's page cache then. */
   withdraw(f: Folio): void {
     f.home!.remove(f)
     this.cache.disown(f)
@@ -274,10 +274,14 @@ export class Verbs extends PageVerbs {
     if (again || !f.referenced) f.change(0, f.size, DROP_BEHIND, 0)
   }
 
-  /** Writeback of a folio ended: if it was to leave then, and nobody holds it, it does (folio_end_dropbehind). Plain. */
-  dropIfBehind(f: Folio): void {
-    if (f.home === null || (f.bits(0) & DROP_BEHIND) === 0 || !this.seize(f)) return
-    if (!this.invalidateFolio(f)) this.unlockFolio(f)
+  /**
+   * Writeback of a folio ended: if it was to leave then, and nobody holds it, it does (folio_end_dropbehind, which does not ask
+   * whether the I/O failed). If some of it `failed` it stays for good: nobody has been told yet, and the disk holds other bytes.
+   */
+  dropIfBehind(f: Folio, failed: boolean): void {
+    if (f.home === null || (f.bits(0) & DROP_BEHIND) === 0 || f.locked) return
+    if (failed) f.change(0, f.size, 0, DROP_BEHIND)
+    else if (this.seize(f) && !this.invalidateFolio(f)) this.unlockFolio(f)
   }
 
   /** Note what lies below the blocks of [off, off + n): BLOCK_MAPPED, BLOCK_DELAY, BLOCK_UNWRITTEN or 0. */

@@ -136,7 +136,7 @@ function* writePass(
   for (const io of ios) failed = (yield* finishIo(k, fs, inode, io, writtenOnly)) ?? failed
   releaseSplits(fs, inode, held)
   for (const f of started) f.writeback = false
-  for (const f of started) k.dropIfBehind(f)
+  for (const f of started) k.dropIfBehind(f, failed !== null)
   return failed
 }
 

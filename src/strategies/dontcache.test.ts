@@ -49,6 +49,7 @@ test('a store through a mapping while it is being written keeps the folio, and i
 test('writeback that fails is no failure of the write: fsync says it, once', () => {
   const s = stage(dontcache, { choices: failing('EIO.write') })
   expect(write(s, 'a', 0, 4096)).toBe(4096)
+  expect(runs(s)).toBe('4096a')
   expect(s.posix.fsync(s.fd)).toEqual({ _tag: 'Left', left: 'EIO' })
   expect(s.posix.fsync(s.fd)._tag).toBe('Right')
 })

@@ -12,7 +12,9 @@
  * nothing here: `balance_dirty_pages` is seldom met. Writeback has no thread of its own in this model: the write itself goes
  * through it, after all locks, and waits; the kernel hands it to a worker. So the cost in time is that of a flusher which is
  * always at once done; results, errors (errseq, never the write) and what is cached are the same.
- * A write with RWF_NOWAIT leaves the writeback to others.
+ * A write with RWF_NOWAIT leaves the writeback to others. **Not as upstream**: a folio whose writeback failed stays, with the
+ * accepted bytes. folio_end_dropbehind drops it all the same, and readers find old bytes before fsync has told anyone; where a
+ * format has no unwritten extents (ext2, which refuses the flag) they would find those of a former owner.
  *
  * Sources: RWF_DONTCACHE, Axboe, Linux 6.14: mm/filemap.c (__filemap_get_folio with FGP_DONTCACHE, folio_end_dropbehind),
  * include/linux/fs.h (generic_write_sync), mm/truncate.c (folio_unmap_invalidate).
