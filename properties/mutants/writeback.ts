@@ -29,9 +29,9 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
       if (writtenOnly`,
       },
       {
-        file: WRITEBACK, find: '    addRun(ios, f, off, e.n * block, e.pblk * block)\n',
+        file: WRITEBACK, find: '    addRun(ios, f, off, e.n * block, e.pblk * block',
         replace: "    if (!('kept' in ios)) Object.assign(ios, { kept: fs.lookupInto(k, inode, lblk, 2 ** 31, { ...e }) })\n" +
-          '    addRun(ios, f, off, e.n * block, e.pblk * block)\n',
+          '    addRun(ios, f, off, e.n * block, e.pblk * block',
       },
     ],
   },
