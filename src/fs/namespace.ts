@@ -211,8 +211,11 @@ function* move(
 
 /** Is `dir` the directory `above` or somewhere below it? */
 function* isBelow(fs: FileSystem, dir: Inode, above: Inode): Kernel<boolean, 'EIO' | 'EUCLEAN'> {
+  const seen = new Set<Inode>()
   for (let d = dir; ; ) {
     if (d === above) return true
+    if (seen.has(d)) return yield* raise('EUCLEAN', 'EUCLEAN.directory-circle')
+    seen.add(d)
     const parent = yield* fs.format.lookupName(d, '..')
     if (parent === d.ino || parent === 0) return false
     d = yield* fs.inode(parent)

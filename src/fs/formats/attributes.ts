@@ -18,7 +18,7 @@ const HEADER = { magic: 0, references: 4, sum: 16 } as const
 export function* freeAttributes(v: Volume, raw: Buffer): Kernel<void, 'EIO'> {
   const nr = raw.readUInt32LE(INODE.acl)
   if (nr === 0) return
-  if (!v.isData(nr)) return yield* raise('EIO', 'EIO.attributes-outside')
+  if (!v.areData(nr, 1)) return yield* raise('EIO', 'EIO.attributes-outside')
   const buf = yield* v.cache.get(nr)
   const { data } = buf
   if (data.readUInt32LE(HEADER.magic) !== MAGIC) return yield* raise('EIO', 'EIO.attributes-magic')

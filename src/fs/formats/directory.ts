@@ -140,7 +140,7 @@ export function* addName(
   const bytes = Buffer.from(name)
   if (bytes.length === 0 || bytes.length > NAME_MAX) throw new RangeError(`name of ${bytes.length} bytes`)
   const index = yield* indexOf(f, dir)
-  if (index.find(name) !== undefined) throw new Error(`inode ${dir.ino} has an entry '${name}' already`)
+  if (index.find(name) !== undefined) yield* f.volume.contradiction(`inode ${dir.ino} has an entry '${name}' already`)
   yield* unhash(f, dir)
   let i = index.blockFor(recordSize(bytes.length))
   if (i < 0) {

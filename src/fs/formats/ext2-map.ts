@@ -80,6 +80,7 @@ export class BlockMap implements DiskMap {
     for (let level = 1; level <= LEVELS; level++) {
       yield* this.#descend(v, out, seen, level, rootFirst(this.#p, level), root.readUInt32LE((DIRECT + level - 1) * 4))
     }
+    if (out.some((e) => !v.areData(e.pblk, e.n))) return yield* raise('EIO', 'EIO.map-over-metadata')
     const last = out.at(-1)
     this.#grownTo = last === undefined ? 0 : last.lblk + last.n
     return out
@@ -98,7 +99,7 @@ export class BlockMap implements DiskMap {
     v: Volume, out: Extent[], seen: Set<BlockNr>, level: number, first: number, nr: BlockNr,
   ): Kernel<void, 'EIO'> {
     if (nr === 0) return
-    if (!v.isData(nr)) return yield* raise('EIO', 'EIO.indirect-outside')
+    if (!v.areData(nr, 1)) return yield* raise('EIO', 'EIO.indirect-outside')
     if (seen.has(nr)) return yield* raise('EIO', 'EIO.indirect-twice')
     seen.add(nr)
     this.#blocks.set(first * 4 + level, nr)

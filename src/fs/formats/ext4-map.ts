@@ -140,7 +140,7 @@ export class ExtentTree implements DiskMap {
       if (depth === 0) least = yield* readEntry(v, out, node, at)
       else {
         const nr = node.readUInt32LE(at + 4)
-        if (!v.isData(nr) || node.readUInt16LE(at + 8) !== 0) return yield* raise('EIO', 'EIO.extent-index-outside')
+        if (!v.areData(nr, 1) || node.readUInt16LE(at + 8) !== 0) return yield* raise('EIO', 'EIO.extent-index-outside')
         if (seen.has(nr)) return yield* raise('EIO', 'EIO.extent-block-twice')
         seen.add(nr)
         this.#levels[depth - 1]!.push(nr)
@@ -263,9 +263,7 @@ function* readEntry(v: Volume, out: Extent[], node: Buffer, at: number): Kernel<
   const unwritten = len > WRITTEN_MAX
   const n = unwritten ? len - WRITTEN_MAX : len
   if (n === 0) return yield* raise('EIO', 'EIO.extent-empty')
-  if (node.readUInt16LE(at + 6) !== 0 || !v.isData(pblk) || !v.isData(pblk + n - 1)) {
-    return yield* raise('EIO', 'EIO.extent-outside')
-  }
+  if (node.readUInt16LE(at + 6) !== 0 || !v.areData(pblk, n)) return yield* raise('EIO', 'EIO.extent-outside')
   out.push({ lblk, n, state: unwritten ? UNWRITTEN : MAPPED, pblk })
   return lblk + n
 }

@@ -23,6 +23,7 @@ import { type Bitmap, BLOCK_UNINIT, Descriptors, type GroupCount, INODE_UNINIT, 
 import { Freed } from './freed.ts'
 import { groupForDirectory, groupForFile } from './placement.ts'
 import { poison } from './poison.ts'
+import { SystemZone } from './system-zone.ts'
 import { emptyBlockBitmap, emptyInodeBitmap } from './uninit.ts'
 import { type Geometry, groupBlocks, groupStart, overhead, SB, SB_POS, superblockSum } from './superblock.ts'
 
@@ -48,7 +49,9 @@ export class Volume {
   readonly poison: boolean
   /** The clock, in microseconds since the epoch. */
   readonly now: () => number
-  /** Blocks of superblocks, descriptors, bitmaps and tables. */
+  /** Which blocks are superblocks, descriptors, bitmaps and tables. */
+  readonly zone: SystemZone
+  /** How many they are. */
   readonly metadataBlocks: number
   freeBlocks = 0
   freeInodes = 0
@@ -67,6 +70,7 @@ export class Volume {
     this.descs = descs
     this.now = options.now
     this.poison = options.poison ?? false
+    this.zone = new SystemZone(geo, descs)
     this.#panics = options.errors !== 'raise'
     this.metadataBlocks = overhead(geo)
     this.#longest = new Int32Array(geo.groupCount).fill(geo.blocksPerGroup)
@@ -112,6 +116,10 @@ export class Volume {
   /** Could `nr` be a block of a file: inside the file system and behind the boot block? */
   isData(nr: BlockNr): boolean {
     return nr > this.geo.firstDataBlock && nr < this.geo.totalBlocks
+  }
+  /** Could all of these be blocks of a file: inside the file system, and none of the metadata that mkfs placed? */
+  areData(start: BlockNr, n: number): boolean {
+    return this.isData(start) && this.isData(start + n - 1) && !this.zone.touches(start, n)
   }
   /** The group that block `nr` lies in. */
   groupOf(nr: BlockNr): number {

@@ -15,7 +15,7 @@ import type { DiskMap } from './disk-map.ts'
 import { BlockMap } from './ext2-map.ts'
 import { ExtentTree } from './ext4-map.ts'
 import type { Volume } from './groups.ts'
-import { GOOD_OLD_INODE_SIZE, INCOMPAT_EXTENTS, RO_EXTRA_ISIZE, RO_HUGE_FILE } from './superblock.ts'
+import { GOOD_OLD_INODE_SIZE, INCOMPAT_EXTENTS, RO_DIR_NLINK, RO_EXTRA_ISIZE, RO_HUGE_FILE } from './superblock.ts'
 
 /** Byte offsets of the fields of an inode. */
 export const INODE = {
@@ -43,6 +43,8 @@ export class ExtInode {
   disk: DiskMap | null = null
   /** `seq` of the map that the disk says; -1 when it must be stored. */
   storedSeq = -1
+  /** A directory that was read with 1 link: more than can be counted, and so it stays until it is removed (dir_nlink). */
+  uncounted = false
   /** Names of a directory, once it was used. */
   index: DirIndex | null = null
 
@@ -116,6 +118,7 @@ export const decodeInode = (v: Volume, inode: Inode, ext: ExtInode): void => {
   inode.uid = raw.readUInt16LE(INODE.uid) + raw.readUInt16LE(INODE.uidHigh) * 65536
   inode.gid = raw.readUInt16LE(INODE.gid) + raw.readUInt16LE(INODE.gidHigh) * 65536
   inode.nlink = raw.readUInt16LE(INODE.links)
+  ext.uncounted = inode.nlink === 1 && inode.isDirectory && (v.geo.roCompat & RO_DIR_NLINK) !== 0
   inode.atime = readTime(raw, INODE.atime, INODE.atimeExtra)
   inode.ctime = readTime(raw, INODE.ctime, INODE.ctimeExtra)
   inode.mtime = readTime(raw, INODE.mtime, INODE.mtimeExtra)
@@ -137,7 +140,7 @@ export const encodeInode = (v: Volume, inode: Inode, ext: ExtInode, counted: boo
   raw.writeUInt16LE(inode.uid >>> 16, INODE.uidHigh)
   raw.writeUInt16LE(inode.gid & 0xffff, INODE.gid)
   raw.writeUInt16LE(inode.gid >>> 16, INODE.gidHigh)
-  raw.writeUInt16LE(inode.nlink, INODE.links)
+  raw.writeUInt16LE(ext.uncounted && inode.nlink > 0 ? 1 : inode.nlink, INODE.links)
   writeTime(raw, INODE.atime, INODE.atimeExtra, inode.atime)
   writeTime(raw, INODE.ctime, INODE.ctimeExtra, inode.ctime)
   writeTime(raw, INODE.mtime, INODE.mtimeExtra, inode.mtime)

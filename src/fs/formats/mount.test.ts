@@ -75,6 +75,22 @@ describe('refused, with a reason', () => {
       expect(refusal(bytes)).toMatchObject({ errno: 'EUCLEAN', message })
     }
   })
+  test('descriptors that share a block, and files that have one of theirs', () => {
+    const bytes = image()
+    const [bitmap, table] = [bytes.readUInt32LE(2048), bytes.readUInt32LE(2048 + 8)]
+    bytes.writeUInt32LE(bitmap, 2048 + 4)
+    expect(refusal(bytes)).toEqual({
+      errno: 'EUCLEAN', message: 'memory: two groups say that the same block is theirs; run e2fsck',
+    })
+    for (const format of ['ext2', 'ext4'] as const) {
+      const f = mounted(made(4 * MIB, { format, blockSize: 1024 }))
+      const file = create(f, 'file')
+      file.map.set(0, 1, 3, table)
+      finish(f, file, 1024)
+      ok(f.sync())
+      expect(leftOf(run(f.loadMap(ok(f.decode(file.ino)))))).toBe('EIO')
+    }
+  })
   test('a device that cannot be read', () => {
     const broken: BlockDevice = { name: 'broken', size: MIB, submit: (bio) => bio.complete({ bytes: 0, errno: 'EIO' }) }
     expect(leftOf(ok(mountFormat(broken)))).toEqual({

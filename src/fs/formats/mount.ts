@@ -20,6 +20,7 @@ import { ExtFormat } from './ext-format.ts'
 import { Volume } from './groups.ts'
 import { cleanOrphans } from './orphans.ts'
 import { hasJournal, markRecover, recoverFormat, setRecover } from './recover.ts'
+import { SystemZone } from './system-zone.ts'
 import { type Geometry, type MountProblem, parseSuperblock, SB, SB_POS, SB_SIZE, STATE_ERROR, STATE_VALID } from './superblock.ts'
 
 /** What a mount may be told. */
@@ -103,7 +104,7 @@ function* open(device: BlockDevice, options: MountOptions): Kernel<Either<MountP
     readOnly, ...(ledger && { ledger }), ...(cacheLimit !== undefined && { limit: cacheLimit }),
   })
   const descs = new Descriptors(geo, yield* readDescriptors(cache, geo))
-  const problem = descs.problem()
+  const problem = descs.problem() ?? (new SystemZone(geo, descs).overlapping ? 'two groups say that the same block is theirs' : null)
   if (problem !== null) return left({ errno: 'EUCLEAN', message: `${device.name}: ${problem}; run e2fsck` })
   const { now = () => 0, poison, errors } = options
   const volume = new Volume(cache, geo, sb, descs, { now, poison, errors })
