@@ -47,7 +47,8 @@ describe.each([false, true])('one bit, 64bit %s', (bits64) => {
     ['superblock', /superblock is damaged: checksum 0x[0-9a-f]+, not 0x[0-9a-f]+; run e2fsck/],
     ['descriptor', /group 0: its descriptor has checksum 0x[0-9a-f]+, not 0x[0-9a-f]+; run e2fsck/],
   ])('in the %s: the mount is refused', (what, message) => {
-    expect(leftOf(ok(mountFormat(flipped(what).bytes)))).toMatchObject({ errno: 'EUCLEAN', message: expect.stringMatching(message) })
+    const refused = leftOf(ok(mountFormat(flipped(what).bytes)))
+    expect(refused).toMatchObject({ errno: 'EUCLEAN', message: expect.stringMatching(message) })
   })
 
   test.each<[string, (f: ExtFormat, ino: number) => unknown]>([
@@ -82,7 +83,9 @@ const hashed = (names: number, ...args: string[]): MemoryDevice => {
   return MemoryDevice.of(readFileSync(path))
 }
 
-describe.each([['1 KiB', 3000, ['-b', '1024']], ['4 KiB', 900, ['-b', '4096']]] as const)('a hashed directory, %s', (_size, names, args) => {
+const trees = [['1 KiB', 3000, ['-b', '1024']], ['4 KiB', 900, ['-b', '4096']]] as const
+
+describe.each(trees)('a hashed directory, %s', (_size, names, args) => {
   test('is read with its checksums, and gets tails when it is changed', () => {
     const device = hashed(names, ...args)
     const f = mounted(device)
