@@ -55,8 +55,7 @@ const growth: GrowthDocument = {
   schema: 1, tool: 'perform-write', command: 'growth', axes: [{ id: 'extents', x: 'extents', what: 'An overwrite of one page.' }],
   manifest: { version: '0.1.0', code: 'c0de'.repeat(16), node: 'v26.10.0', ground: 'ext4' },
   series: names.map((design, i) => ({
-    design, axis: 'extents', cost: 'locks', points: [[1, 5], [10, 5 + i], [100, 5 + 2 * i]], exponent: 0.1, formula: '1', reason: 'r',
-    worse: false,
+    design, axis: 'extents', cost: 'locks', points: [[1, 5], [10, 5 + i], [100, 5 + 2 * i]], exponent: 0.1, formula: 'O(1)', worse: false,
   })),
 }
 
