@@ -2,7 +2,7 @@
  * Fibers: a program that runs on a file system of its own, with or without a journal, step by step under a scheduler.
  *
  * Each run mounts anew: no state is kept or compared between runs, so nothing has to be noted. Data and blocks of the log wait for a
- * fiber of the device, which completes them in any order; everything that the device has done is in the log, from the moment at which
+ * fiber of the device, which completes them in any order, and where there is a journal a fiber commits when nobody asked; everything that the device has done is in the log, from the moment at which
  * the fibers begin. What came before them is on the disk as far as it was written.
  */
 import { isLeft } from 'fp-ts/lib/Either.js'
@@ -10,9 +10,10 @@ import type { Bio } from '../../block/bio.ts'
 import type { BlockDevice } from '../../block/device.ts'
 import { MemoryDevice } from '../../block/memory-device.ts'
 import { extOf, INODE } from '../../fs/formats/inode-table.ts'
+import type { Journal } from '../../fs/journal/journal.ts'
 import { Syscalls } from '../../fs/syscalls.ts'
 import type { ChoiceKind, Choices } from '../../kernel/choices.ts'
-import { Failure, type Kernel, run } from '../../kernel/kernel.ts'
+import { attempt, Failure, type Kernel, run } from '../../kernel/kernel.ts'
 import { type Fiber, Footprint, type System, type Violation } from '../../sim/system.ts'
 import { Actor, type Source } from '../check/actor.ts'
 import { History } from '../check/history.ts'
@@ -119,7 +120,11 @@ export class FiberSystem implements System {
     device.isHolding = true
     relay.to = choices
     const fibers = program.fibers.map((actions, i): Fiber => ({ name: `${actions[0]!.op} ${i + 1}`, kernel: this.#run(session, actors[i]!, i) }))
-    return [...fibers, { name: 'device', kernel: complete(device, relay), daemon: true }]
+    const { journal } = session.fs
+    return [
+      ...fibers, { name: 'device', kernel: complete(device, relay), daemon: true },
+      ...(journal === null ? [] : [{ name: 'jbd2', kernel: commitNowAndThen(journal), daemon: true }]),
+    ]
   }
 
   /** What comes before the fibers, and a process for each of them. */
@@ -170,6 +175,17 @@ export class FiberSystem implements System {
 const ready = (source: Source): Source => {
   source.rewind()
   return source
+}
+
+/** Commits of a run that nobody asked for: the timer of jbd2. */
+const COMMITS = 2
+
+function* commitNowAndThen(journal: Journal): Kernel<void> {
+  const op = { label: 'the timer of the journal', ready: () => journal.running.joined > 0 }
+  for (let i = 0; i < COMMITS; i++) {
+    yield op
+    yield* attempt(() => journal.commit())
+  }
 }
 
 function* complete(device: HoldingDevice, choices: Choices): Kernel<void> {

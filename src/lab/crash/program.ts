@@ -221,8 +221,9 @@ class ProgramFile implements FileAt {
   /** Is this the last byte of a size that no truncate made? Then it is data. */
   #isCut(pos: number, size: number): boolean {
     if (pos !== size - 1 || size <= this.#system.past.size) return false
-    // A write that begins behind it leaves a hole there: zeros are true.
-    return !this.#now.begun.some((d) => (d.action.op === 'write' ? d.from > pos : sizeAfter(d, 0) >= size))
+    // A write that begins behind it leaves a hole there, and a truncate on its way zeros what it cuts off: zeros are true.
+    return !this.#now.begun.some((d) =>
+      (d.action.op === 'write' ? d.from > pos : sizeAfter(d, 0) >= size || (ZEROING.includes(d.action.op) && covers(d, pos))))
   }
 
   #isOfPast(b: number, pos: number): boolean {

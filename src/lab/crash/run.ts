@@ -34,6 +34,8 @@ export interface RunOptions {
   /** False: the drive ignores flushes. */
   readonly flushes: boolean
   readonly verbs?: NonNullable<MountOptions['verbs']>
+  /** Most recordings that shrinking may take; default 250. */
+  readonly tries?: number
   readonly beat?: (states: number, epoch: number) => void
 }
 
@@ -66,7 +68,7 @@ export const crashWorkload = (
 export const smallest = (o: RunOptions, b: Broken, scenario: Scenario, recording: Recording): CrashCounterexample => {
   const { strategy, seed, verbs } = o
   const tape = 'tape' in recording ? (recording as { tape: CrashCounterexample['tape'] }).tape : {}
-  return shrinkCrash(b.claim, scenario, tape, { strategy, seed, states: Math.min(o.states, 400), tries: 250, ...(verbs && { verbs }) }) ??
+  return shrinkCrash(b.claim, scenario, tape, { strategy, seed, states: Math.min(o.states, 400), tries: o.tries ?? 250, ...(verbs && { verbs }) }) ??
     { claim: b.claim, what: b.what, scenario, tape: { ...tape, ...encodeState(recording, scenario, b.first) } }
 }
 
