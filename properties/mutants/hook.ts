@@ -8,14 +8,16 @@
  */
 import { registerHooks } from 'node:module'
 import { mutant } from './index.ts'
-import { apply, patchesOf } from './mutant.ts'
+import { apply, type Mutant, patchesOf } from './mutant.ts'
 
 const ROOT = new URL('../../', import.meta.url).href
 const waiting = new Set<string>()
 
 /** Let the mutant `id` live in this thread from now on. @throws Error if there is no such mutant */
-export const install = (id: string): void => {
-  const m = mutant(id)
+export const install = (id: string): void => patchWith(mutant(id))
+
+/** As `install`, for a mutant of another catalogue. */
+export const patchWith = (m: Pick<Mutant, 'id' | 'patch'>): void => {
   for (const p of patchesOf(m)) waiting.add(p.file)
   registerHooks({
     load(url, context, nextLoad) {

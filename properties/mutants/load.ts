@@ -25,11 +25,14 @@ const CHILD = new URL('./child.ts', import.meta.url)
 /**
  * Run `entry` (a URL) with the mutant `id` alive; with null, as it is.
  * @param seconds until it is ended; default 60
+ * @param child the thread's side, of the catalogue that `id` is from
  */
-export const runWithMutant = (id: string | null, entry: URL | string, data: unknown, seconds = 60): Promise<Outcome> =>
+export const runWithMutant = (
+  id: string | null, entry: URL | string, data: unknown, seconds = 60, child: URL = CHILD,
+): Promise<Outcome> =>
   new Promise((resolve) => {
     const order: Order = { id, entry: String(entry), data }
-    const worker = new Worker(CHILD, { workerData: order, execArgv: [], env: { ...process.env, MUTANT: '' } })
+    const worker = new Worker(child, { workerData: order, execArgv: [], env: { ...process.env, MUTANT: '' } })
     const end = (outcome: Outcome): void => {
       clearTimeout(timer)
       worker.removeAllListeners()

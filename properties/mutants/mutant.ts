@@ -46,10 +46,10 @@ export interface Mutant {
 }
 
 /** The patches of a mutant, always as a list. */
-export const patchesOf = (m: Mutant): readonly Patch[] => ('file' in m.patch ? [m.patch] : m.patch)
+export const patchesOf = (m: Pick<Mutant, 'patch'>): readonly Patch[] => ('file' in m.patch ? [m.patch] : m.patch)
 
 /** `source` of `file` with the mutant's patches in it. @throws Error if a text stands there not exactly once */
-export const apply = (m: Mutant, file: string, source: string): string => {
+export const apply = (m: Pick<Mutant, 'id' | 'patch'>, file: string, source: string): string => {
   let text = source
   for (const p of patchesOf(m)) {
     if (p.file !== file) continue
@@ -92,7 +92,7 @@ const lineEnd = (source: string, to: number, p: Patch): number => {
 const linesOf = (text: string): string[] => (text === '' ? [] : text.replace(/\n$/, '').split('\n'))
 
 /** The change as `diff -U0` prints it. `read` gives the good source of a file. @throws Error as `apply` */
-export const diff = (m: Mutant, read: (file: string) => string): readonly string[] => {
+export const diff = (m: Pick<Mutant, 'id' | 'patch'>, read: (file: string) => string): readonly string[] => {
   const files = [...new Set(patchesOf(m).map((p) => p.file))]
   return files.flatMap((file) => {
     const source = read(file)

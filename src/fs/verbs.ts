@@ -7,7 +7,7 @@
  */
 import { type Kernel } from '../kernel/kernel.ts'
 import { PAGE, roundDown } from '../kernel/units.ts'
-import { BLOCK_PLACE, DROP_BEHIND, type Folio, UPTODATE } from '../pagecache/folio.ts'
+import { BLOCK_PLACE, DROP_BEHIND, type Folio, UPTODATE, WRITE_FAILED } from '../pagecache/folio.ts'
 import { PageVerbs } from '../pagecache/page-verbs.ts'
 import type { Refusal, Undo } from './donor.ts'
 import { readBlocks } from './data-io.ts'
@@ -279,9 +279,10 @@ export class Verbs extends PageVerbs {
    * whether the I/O failed). If some of it `failed` it stays for good: nobody has been told yet, and the disk holds other bytes.
    */
   dropIfBehind(f: Folio, failed: boolean): void {
-    if (f.home === null || (f.bits(0) & DROP_BEHIND) === 0 || f.locked) return
-    if (failed) f.change(0, f.size, 0, DROP_BEHIND)
-    else if (this.seize(f) && !this.invalidateFolio(f)) this.unlockFolio(f)
+    if (f.home === null) return
+    if (failed) f.change(0, f.size, WRITE_FAILED, 0)
+    if ((f.bits(0) & (DROP_BEHIND | WRITE_FAILED)) !== DROP_BEHIND || !this.seize(f)) return
+    if (!this.invalidateFolio(f)) this.unlockFolio(f)
   }
 
   /** Note what lies below the blocks of [off, off + n): BLOCK_MAPPED, BLOCK_DELAY, BLOCK_UNWRITTEN or 0. */

@@ -111,12 +111,11 @@ export const CACHE: BufferOps = {
     const f = b.folio!
     if (f.order > 0) return 'refusedOrder'
     if (f.home === null) return stealOwn(k, b)
-    if (f.writeback || f.dirty || !k.seize(f)) return 'refusedBusy'
-    if (f.refs !== 1 || f.pins > 0 || hasPte(f, PTE_PRESENT)) {
-      k.unlockFolio(f)
-      return 'refusedReferences'
-    }
+    if (f.locked || f.writeback || f.dirty) return 'refusedBusy'
+    if (f.refs !== 1 || f.pins > 0 || hasPte(f, PTE_PRESENT)) return 'refusedReferences'
+    // Nobody runs in between: it is out of the file before its lock is taken, which waits for nothing and so has no order.
     k.withdraw(f)
+    k.seize(f)
     b.ops = ANONYMOUS
     return null
   },

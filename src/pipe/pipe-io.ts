@@ -91,6 +91,15 @@ function* fill(
   return { bytes: n, errno: n === 0 ? 'EFAULT' : null }
 }
 
+/** F_SETPIPE_SZ: another number of slots, a power of two. Raises EBUSY if more are in use, EINVAL for no power of two. */
+export function* setPipeSlots(k: Verbs, pipe: Pipe, slots: number): Kernel<void, 'EBUSY' | 'EINVAL'> {
+  if (slots < 1 || (slots & (slots - 1)) !== 0) return yield* raise('EINVAL', 'EINVAL.slots')
+  yield* k.acquire(pipe.lock)
+  const fits = pipe.resize(slots)
+  k.release(pipe.lock)
+  if (!fits) return yield* raise('EBUSY', 'EBUSY.slots')
+}
+
 /** read(2) from a pipe. @returns bytes, 0 when nobody will write any more. Raises EAGAIN EINTR EIO EFAULT if not one was read */
 export function* pipeRead(
   k: Verbs, pipe: Pipe, target: ReadTarget, nonblock = false,

@@ -12,7 +12,7 @@ import type { Raw } from './objects.ts'
 
 /** Names of locks in the graph. */
 export type LockName = 'inode lock' | 'inode lock (shared)' | 'invalidate lock' | 'invalidate lock (shared)' | 'map lock' | 'folio lock' |
-  'pipe lock'
+  `pipe ${number} lock`
 
 interface Held {
   readonly name: LockName
@@ -71,11 +71,11 @@ export class LockOrder {
     map.unlock = () => (unlock(), this.#let(fiber(), 'map lock', null))
   }
 
-  /** Follow the lock of a pipe. */
-  watchPipe(lock: Lock, fiber: () => number): void {
+  /** Follow the lock of pipe `number`. */
+  watchPipe(lock: Lock, number: number, fiber: () => number): void {
     const { tryLock, unlock } = lock
-    lock.tryLock = () => tryLock.call(lock) && this.#took(fiber(), 'pipe lock', null)
-    lock.unlock = () => (unlock.call(lock), this.#let(fiber(), 'pipe lock', null))
+    lock.tryLock = () => tryLock.call(lock) && this.#took(fiber(), `pipe ${number} lock`, null)
+    lock.unlock = () => (unlock.call(lock), this.#let(fiber(), `pipe ${number} lock`, null))
   }
 
   #took(fiber: number, name: LockName, folio: Raw | null): true {

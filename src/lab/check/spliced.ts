@@ -68,7 +68,7 @@ function* fill(place: Place, sys: Syscalls, fd: number, a: Write, bytes: Buffer)
   const kind = a.pipe!
   const pipe = new Pipe(0, SLOTS)
   const copy = kind === 'tee' ? new Pipe(1, SLOTS) : null
-  place.lockOrder.watchPipe(pipe.lock, () => place.fiber)
+  place.lockOrder.watchPipe(pipe.lock, pipe.number, () => place.fiber)
   try {
     if (kind === 'file') yield* spliceFromFile(sys, fd, (a.self ?? 0) * PAGE, pipe, a.len)
     else yield* push(k, pipe, kind, bytes)
