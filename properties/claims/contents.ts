@@ -52,7 +52,7 @@ const wrongNow = (look: Look): Found | null => {
 }
 
 /** Is nothing promised? Data whose writeback failed is lost, with its error recorded, once it has left the cache. */
-const lost = (look: Look): boolean => look.failed.includes('EIO.write') && look.world.evicts
+export const lost = (look: Look): boolean => look.failed.includes('EIO.write') && look.world.evicts
 
 const inCache = (look: Look, folios: readonly Raw[]): Found | null => {
   if (lost(look)) return null

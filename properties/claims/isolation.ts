@@ -5,6 +5,7 @@ import type { Record } from '../../src/lab/check/history.ts'
 import type { Look } from '../../src/lab/check/judge.ts'
 import { tagOf } from '../../src/lab/check/program.ts'
 import type { Claim } from './claim.ts'
+import { lost } from './contents.ts'
 
 /** Units of isolation, the strongest first. */
 export const LEVELS = ['write', 'folio', 'page', 'none'] as const
@@ -86,7 +87,7 @@ export const ISOLATION: readonly Claim[] = [
     id: 'I20', family: 'isolation', short: 'the declared isolation holds', forced: true,
     sentence: 'Writes are whole against each other; a concurrent read sees the unit that the design declares whole: page, folio or write.',
     source: 'Chinner, seed 002: "prevents torn writes"; Torvalds, 13 Jun 2019',
-    judges: [{ on: 0, when: ['rest'], rest: (look) => [...torn(look), ...mixed(look)] }],
+    judges: [{ on: 0, when: ['rest'], rest: (look) => (lost(look) ? [] : [...torn(look), ...mixed(look)]) }],
   },
   {
     id: 'I21', family: 'isolation', short: 'bytes under I/O are stable', forced: true,

@@ -30,15 +30,16 @@ export function* punchMade(k: Verbs, w: Write, m: Mapping, keep: number): Kernel
   yield* k.acquire(w.inode.mapLock)
   k.ledger.locksUndone++
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+  const inside = Math.ceil(k.size(w.inode) / w.fs.blockSize)
   try {
     for (let i = 0; i < m.madeCount; i++) {
       const { lblk, n, delayed } = m.made(i)
       const to = lblk + n
       for (let b = Math.max(lblk, keep); b < to; b += e.n) {
-        const run = cleanRun(k, w, b, to)
+        const run = cleanRun(k, w, b, b < inside ? Math.min(to, inside) : to)
         w.inode.map.lookup(b, Math.max(run, 1), e)
         // A block that was delayed and is real now holds what somebody stored there, and writeback took it: it is his.
-        if (run === 0 || (delayed && isReal(e.state) && b * w.fs.blockSize < k.size(w.inode))) continue
+        if (run === 0 || (delayed && isReal(e.state) && b < inside)) continue
         k.ledger.blocksPunched += e.n
         yield* w.fs.punch(k, w.inode, b, e.n)
       }

@@ -6,7 +6,7 @@
  *
  * State a block (a byte of bits in `slab.state`): UPTODATE not older than disk · DIRTY newer than disk · and what is known
  * of its place: MAPPED, DELAY or UNWRITTEN, at most one of the three (buffer_head bits of fs/buffer.c; none = ask the map).
- * DROP_BEHIND belongs to the folio as a whole.
+ * DROP_BEHIND and WRITE_FAILED belong to the folio as a whole.
  * "New" is not a state of a block: it belongs to the write that made it (Mapping.made).
  * State a page (a byte in `slab.pte`): how user memory maps it. State a folio: locked, writeback, pins.
  *
@@ -31,6 +31,8 @@ export const BLOCK_DELAY = 8
 export const BLOCK_UNWRITTEN = 16
 /** The folio leaves the cache when its writeback ends (PG_dropbehind); set on all of its blocks. */
 export const DROP_BEHIND = 32
+/** A writeback of the folio failed: it is not dropped behind any more; set on all of its blocks. */
+export const WRITE_FAILED = 64
 /** Any of the three places. */
 export const BLOCK_PLACE = BLOCK_MAPPED | BLOCK_DELAY | BLOCK_UNWRITTEN
 
