@@ -4,7 +4,7 @@
  *
  *   npm run differential [-- --limit N] [--least N] [--scenarios N] [--only DESIGN|MUTANT]... [--scenario NAME] [--lanes N] [--json FILE]
  *
- * A scenario is taken if it has at most --limit interleavings (default 10,000: about three minutes of one core) and at least
+ * A scenario is taken if it has at most --limit interleavings (default 6,000: about three minutes of one core) and at least
  * --least (a tenth of the limit); --scenarios of them for all three ways, and as many with a fault, a short copy and the order of
  * completions, where DPOR sits out. With --limit 1000000 the promise is kept in full; that takes hours of one core.
  *
@@ -22,7 +22,7 @@ import type { Order, Row } from './ways.ts'
 const ENTRY = new URL('./ways.ts', import.meta.url)
 /** Candidates that are looked at for one subject, and for a scenario in which a claim is broken; seconds of one; seconds of a thread. */
 const TRIES = 120
-const SEEK = 16
+const SEEK = 8
 const PATIENCE = 60
 const THREAD = 7200
 
@@ -60,7 +60,7 @@ interface Result {
 const main = async (): Promise<number> => {
   const { values } = parseArgs({
     options: {
-      limit: { type: 'string', default: '10000' }, least: { type: 'string' }, scenarios: { type: 'string', default: '1' },
+      limit: { type: 'string', default: '6000' }, least: { type: 'string' }, scenarios: { type: 'string', default: '1' },
       only: { type: 'string', multiple: true }, scenario: { type: 'string' }, lanes: { type: 'string', default: '1' },
       json: { type: 'string' },
     },

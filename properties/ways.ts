@@ -60,7 +60,7 @@ const rowOf = (scenario: string, ways: Ways, seconds: number): Row => ({
 })
 
 /** Executions that the search by states may take at least, and as a part of the interleavings. */
-const COUNTING = { least: 2000, part: 1 / 10 } as const
+const COUNTING = { least: 1000, part: 1 / 10 } as const
 
 /** Null: what it does before cannot be done on its ground, or a call of a broken design does not return. */
 const begun = (name: string, order: Order): Comparison | null => {
