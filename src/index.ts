@@ -29,6 +29,7 @@ export {
 } from './strategies/prepare-then-copy.ts'
 export { reserveAllocate } from './strategies/reserve-allocate.ts'
 export { reserveCopyAllocate } from './strategies/reserve-copy-allocate.ts'
+export { writeThrough, writeThroughAtomic } from './strategies/write-through.ts'
 
 // --- the port: what a design is written against
 export type { AnyStrategy, Claims, Strategy } from './fs/strategy.ts'

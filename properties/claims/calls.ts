@@ -59,7 +59,8 @@ const sameAsOthers = (look: Look): readonly string[] => {
   const { config, fibers } = program
   const pressed = look.failed.length > 0 || fibers.length > 1 || config.leave !== undefined || config.quota !== undefined
   const hindered = fibers.some((f) => f.some((a) =>
-    a.op === 'write' && (a.nowait === true || a.absent === true || a.self !== undefined)))
+    a.op === 'write' && (a.nowait === true || a.absent === true || a.self !== undefined ||
+      (look.fs.strategy.claims.faultIn === 'all' && (a.readable ?? a.len) < a.len))))
   if (pressed || hindered) return []
   if (look.fs.strategy.claims.mayRefuse === true) return []
   const other = look.fs.strategy.name === reserveAllocate.name ? getBlock : reserveAllocate

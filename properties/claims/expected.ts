@@ -21,7 +21,7 @@ export interface Expectation {
 export const DESIGNS = [
   'get-block', 'reserve-allocate', 'reserve-copy-allocate', 'invalidate-splice', 'invalidate-then-add', 'lock-and-unmap',
   'prepare-copy-unwritten', 'prepare-copy-punch', 'prepare-copy-zero', 'prepare-copy-zero-page', 'delalloc-per-block',
-  'dontcache',
+  'dontcache', 'write-through', 'write-through-atomic',
 ] as const
 /** The name of a design that comes along. */
 export type Design = (typeof DESIGNS)[number]
@@ -72,6 +72,16 @@ const PREPARED: Readonly<Record<string, Expectation>> = {
   I6: pass('blocks placed past i_size are punched at end'),
 }
 
+const THROUGH: Readonly<Record<string, Expectation>> = {
+  I9: pass('a block is clean when its I/O is submitted, and forgotten if that fails'),
+  I12: declared('bytes of a write whose I/O failed may stand on the disk, or over dirty data: rollback is false'),
+  I14: pass('what was dirty before stays dirty when the I/O fails, and nothing else is taken away'),
+  I16: pass('the I/O is waited for under folio locks, and its completion takes none of them'),
+  I18: pass('both sizes move after the I/O, to the end of what reached the disk'),
+  I21: pass('while the disk reads a page it is locked, under writeback and write-protected'),
+  I25: pass('an error of its own I/O is the result of the write, that of others is recorded as ever'),
+}
+
 const UNUSUAL: Readonly<Record<Design, Readonly<Record<string, Expectation>>>> = {
   'get-block': {
     I4: pass('only stores to holes make delayed blocks'),
@@ -118,6 +128,13 @@ const UNUSUAL: Readonly<Record<Design, Readonly<Record<string, Expectation>>>> =
     I16: pass('writeback of its own begins after all locks and the handle are given back'),
     I23: pass('a page that is mapped or pinned was found by somebody else, and stays'),
     I25: pass('what its own writeback meets is recorded as for any writeback; write(2) does not say it'),
+  },
+  'write-through': THROUGH,
+  'write-through-atomic': {
+    ...THROUGH,
+    I13: pass('it is all of the write or an errno'),
+    I26: pass('what cannot be read in part fails it, which faultIn declares'),
+    I32: pass('where all can be read it does what others do'),
   },
 }
 

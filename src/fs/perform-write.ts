@@ -13,6 +13,7 @@
  * `noWait`.
  * Sources: generic_perform_write (mm/filemap.c), iomap_write_iter (fs/iomap/buffered-io.c), the May 2010 thread.
  */
+import { MemorySource } from '../iov/source.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { attempt, Failure, type Kernel, raise } from '../kernel/kernel.ts'
 import { PAGE } from '../kernel/units.ts'
@@ -57,6 +58,7 @@ export function* performWrite<E extends Errno, L extends Errno>(
     const readable = w.source.present ? want : yield* k.faultIn(w, w.done, want)
     if (readable === 0 || (s.claims.faultIn === 'all' && readable < want)) { errno = 'EFAULT'; break }
     k.turn(w)
+    if (s.copy === 'whole' && w.done === 0 && !(yield* bounce(k, w))) { errno = 'EFAULT'; break }
     if (w.fs.journal !== null) errno = yield* startHandle(s, w, w.fs.journal)
     if (errno !== null) break
     m.reset(w.pos + w.done, want, k.cookie(w.inode))
@@ -82,6 +84,21 @@ export function* performWrite<E extends Errno, L extends Errno>(
   const done = Math.max(w.done, best)
   if (done > 0 && s.after !== undefined) yield* s.after(k, w, done)
   return done > 0 || errno === null ? done : yield* raise(errno as E)
+}
+
+/**
+ * The source becomes kernel memory, so that no copy out of it can be short (the bounce page of 08291429cfa6). No folio is locked
+ * and no handle is open. @returns false if not all of it can be read
+ */
+function* bounce(k: Verbs, w: Write): Kernel<boolean> {
+  if (w.len > BATCH_BYTES || w.bounced) return true
+  const bytes = Buffer.allocUnsafeSlow(w.len)
+  const n = yield* w.source.copyFaulting(bytes, 0, 0, w.len)
+  k.ledger.innerBytes += n
+  w.bounced = true
+  w.source = new MemorySource(bytes)
+  w.donor = null
+  return n === w.len
 }
 
 /** What keeps a write from its next turn: a signal, or the dirty limit where it must not wait. */
@@ -204,7 +221,7 @@ function* getBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean, f
     } catch (e) {
       // A hook that failed has unlocked what it got; nobody has run since.
       if (w.donor !== null) for (const given of w.given.filter((g) => !w.batch.includes(g))) k.takeBack(w, given)
-      if (w.batch.length === 0 || !(e instanceof Failure)) throw e
+      if (w.batch.length === 0 || s.copy === 'whole' || !(e instanceof Failure)) throw e
       m.len = end - m.pos
       m.cut = true
       break
@@ -232,7 +249,7 @@ function* copyBatch(k: Verbs, s: Strategy, w: Write, from: number, end: number, 
     const off = at - f.pos
     const n = Math.min(end, f.pos + f.size) - at
     k.ledger.iterations++
-    const now = !k.scheduled && (s.copy === 'atomic' || w.source.present)
+    const now = !k.scheduled && (s.copy !== 'faulting' || w.source.present)
     const c = now ? k.copyNow(w, f, off, at - w.pos, n) : yield* k.copy(w, f, off, at - w.pos, n, s.copy === 'faulting')
     const a = c < n && k.rejects(f, off, c) ? k.wholeBlocks(f, off, c) : c
     w.took.push(a)

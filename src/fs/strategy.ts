@@ -69,8 +69,11 @@ export interface Strategy<E extends Errno = Errno, Late extends Errno = Errno> {
   readonly source: string
   /** What is locked together: one folio, the folios of an extent one by one, or all folios of the write (bounded). */
   readonly unit: 'folio' | 'extent' | 'write'
-  /** `faulting` copies with page faults enabled and therefore needs private folios. */
-  readonly copy: 'atomic' | 'faulting'
+  /**
+   * `faulting` copies with page faults enabled and therefore needs private folios. `whole`: the source is copied to kernel memory
+   * before anything is locked, so that no copy is short, and of the folios of a batch the write gets all or none.
+   */
+  readonly copy: 'atomic' | 'faulting' | 'whole'
   readonly claims: Claims
 
   /** Is the inode lock needed? Plain. Default: yes. */

@@ -30,6 +30,8 @@ export class Write {
   stable = false
   /** RWF_NOWAIT: nothing is waited for (nowait.ts). */
   nowait = false
+  /** The source is kernel memory by now. */
+  bounced = false
   /** Bytes accepted so far; what write(2) returns in the end. */
   done = 0
   /** Turns of the loop since `done` last moved, and where it was then; for `Verbs.turn`. */
@@ -57,6 +59,7 @@ export class Write {
     this.donor = null
     this.declined = false
     this.offered = -1
+    this.bounced = false
     this.done = 0
     this.turns = 0
     this.turnDone = -1

@@ -35,7 +35,7 @@ const BIO_BYTES = 1 << 20
 const PASS_FOLIOS = 1024
 
 /** A run on its way: bytes of the file, bytes of the device, and the memory between them. */
-interface Io {
+export interface Io {
   readonly pos: number
   readonly devicePos: number
   /** The size of the file when its bytes were taken: what lies past it are zeros, whatever the size is by the end. */
@@ -147,28 +147,29 @@ const passCredits = (fs: FileSystem, todo: readonly Folio[]): number => {
   return CALL_CREDITS + Math.ceil((pages * PAGE) / fs.blockSize)
 }
 
-const firstBlock = (fs: FileSystem) => (io: Io): number => io.pos / fs.blockSize
+/** The first block of a run in the file. */
+export const firstBlock = (fs: FileSystem) => (io: Io): number => io.pos / fs.blockSize
 
 /** Is a block under writeback that this pass did not start? */
-const foreign = (k: Verbs, fs: FileSystem, inode: Inode, started: readonly Folio[]) => (lblk: number): boolean => {
+export const foreign = (k: Verbs, fs: FileSystem, inode: Inode, started: readonly Folio[]) => (lblk: number): boolean => {
   const f = k.peekFolio(inode.pages!, Math.floor((lblk * fs.blockSize) / PAGE))
   return f !== null && f.writeback && !started.includes(f)
 }
 
 /**
- * Place the blocks of a locked folio and add its dirty runs to `ios`; those are clean then. What found no place stays dirty,
- * and keeps what is reserved for it. @returns the errno that kept a part from it
+ * Place the blocks of a locked folio and add its dirty runs in bytes [from, end) to `ios`; those are clean then. What found no
+ * place stays dirty, and keeps what is reserved for it. `size`: where the file ends. @returns the errno that kept a part from it
  */
-function* startFolio(
+export function* startFolio(
   k: Verbs, fs: FileSystem, inode: Inode, f: Folio, ios: Io[], writtenOnly: boolean,
+  size = k.size(inode), from = 0, end = f.size,
 ): Kernel<Errno | null> {
   const block = fs.blockSize
-  const size = k.size(inode)
   if (size < f.pos + f.size) f.zero(Math.max(0, size - f.pos), f.pos + f.size - Math.max(size, f.pos))
-  const upto = Math.min(f.size, size - f.pos)
+  const upto = Math.min(end, size - f.pos)
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   let failed: Errno | null = null
-  for (let off = 0; off < upto; ) {
+  for (let off = from; off < upto; ) {
     if ((f.bits(off) & DIRTY) === 0) {
       off += block
       continue
@@ -200,7 +201,7 @@ function* startFolio(
     off += e.n * block
   }
   const past = Math.max(0, roundUp(upto, block))
-  if (past < f.size) k.cleanBlocks(f, past, f.size - past)
+  if (past < f.size && end === f.size) k.cleanBlocks(f, past, f.size - past)
   return failed
 }
 
@@ -246,12 +247,13 @@ const addRun = (ios: Io[], f: Folio, off: number, len: number, devicePos: number
   }
 }
 
-const submit = (k: Verbs, fs: FileSystem, io: Io): void => {
+/** Give a run to the device; `site` may fail it. */
+export const submit = (k: Verbs, fs: FileSystem, io: Io, site: `EIO.${string}` = 'EIO.write'): void => {
   io.bio = new Bio('write', io.devicePos, new PageVec(io.vec))
   k.ledger.dataBios++
   k.ledger.dataBytes += io.len
   if (fs.protection) protectRun(io)
-  if (k.fault('EIO.write')) io.bio.complete({ bytes: 0, errno: 'EIO' })
+  if (k.fault(site)) io.bio.complete({ bytes: 0, errno: 'EIO' })
   else fs.device.submit(io.bio)
 }
 
@@ -269,7 +271,7 @@ const protectRun = (io: Io): void => {
 }
 
 /** Wait for a run; what it wrote becomes written, and the size on disk may follow. @returns its errno */
-function* finishIo(
+export function* finishIo(
   k: Verbs, fs: FileSystem, inode: Inode, io: Io, writtenOnly: boolean,
 ): Kernel<Errno | null> {
   const bio = io.bio!

@@ -7,7 +7,7 @@ import { HOOKS, PLAIN_HOOKS } from './watch.ts'
 
 const TEXTS = ['name', 'summary', 'source'] as const
 const ONE_OF: Readonly<Record<string, readonly string[]>> = {
-  unit: ['folio', 'extent', 'write'], copy: ['atomic', 'faulting'],
+  unit: ['folio', 'extent', 'write'], copy: ['atomic', 'faulting', 'whole'],
 }
 const CLAIMS: Readonly<Record<string, readonly unknown[]>> = {
   isolation: ['none', 'page', 'folio', 'write'], faultIn: ['any', 'all'], readLock: ['none', 'shared'],
