@@ -5,14 +5,14 @@
  * Options: --quick (the points of `npm test`), --axis ID (may be given again), --write (renew docs/growth.md and
  * docs/growth.json). Exit 1 if a count grows faster than its formula and is not known to.
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { manifestOf } from '../src/cli/manifest.ts'
 import { AXES, type Axis } from '../src/lab/growth/axes.ts'
 import { FORMULAS, KNOWN } from '../src/lab/growth/formulas.ts'
 import { growth, type Series } from '../src/lab/growth/measure.ts'
 import { count } from '../src/report/format.ts'
 import { type GrowthDocument, GROWTH_SCHEMA } from '../src/report/growth.ts'
+import { manifestOf } from '../src/report/manifest.ts'
 import { wrap } from '../src/report/table.ts'
 import { strategies } from '../src/strategies/index.ts'
 import { growthPage, growthRows } from './growth-page.ts'
@@ -36,7 +36,8 @@ const series = axes.flatMap((a): Series[] =>
   growth(a, strategies, pointsOf(a), (x) =>
     process.stderr.write(`growth: ${count(x)} ${a.x}, ${Math.round((performance.now() - start) / 1000)} s\n`)))
 
-const { version, code, machine } = manifestOf({ command: 'growth', seed: 1, workloads: [], plugins: {} })
+const own = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { readonly version: string }
+const { version, code, machine } = manifestOf({ version: own.version, command: 'growth', seed: 1, workloads: [], plugins: {} })
 const result: GrowthDocument = {
   schema: GROWTH_SCHEMA, tool: 'perform-write', command: 'growth',
   manifest: { version, code, node: machine.node, ground: 'ext4, 4096-byte blocks' },

@@ -10,6 +10,7 @@ import type { Fixed, Kill } from '../lab/fault-pass.ts'
 import { openWorkload } from '../lab/workload/registry.ts'
 import { SOURCES, type SourceName } from '../lab/write-source.ts'
 import { changes } from '../report/changes.ts'
+import { manifestOf } from '../report/manifest.ts'
 import { type Column, type Race, type Racer, sameGround } from '../report/document.ts'
 import { dispute, strategies } from '../strategies/index.ts'
 import { mustShare, readBaseline } from './baseline.ts'
@@ -18,13 +19,13 @@ import { availableJudges } from './court.ts'
 import { EXIT, UsageError } from './errors.ts'
 import type { Described, Evaluated } from './evaluate.ts'
 import { addExportOptions, type ExportOptions, writeExports } from './exports.ts'
-import { manifestOf } from './manifest.ts'
 import { formatNamed, parseBlockSize, parseOrder, parseWhole } from './options.ts'
 import { playScene } from './play-scene.ts'
 import { designFor, isFile } from './plugin.ts'
 import { Hang, PATIENCE, runAll, runTask, type Task } from './pool.ts'
 import { printComparison } from './print-comparison.ts'
 import { Progress } from './progress.ts'
+import { toolVersion } from './version.ts'
 
 const DEFAULT_WORKLOADS = ['sqlite-wal', 'append', 'random']
 /** Bytes of the device that workloads run on. */
@@ -133,7 +134,7 @@ const compare = async (given: readonly string[], o: Options): Promise<number> =>
   const named = await describeAll(designsOf(given), say, o.patience)
   if (before !== null) mustShare(o.against!, before, [...named.keys()], plan.grounds.map(groundOf))
   const plugins = Object.fromEntries([...named].filter(([, argument]) => isFile(argument)))
-  const manifest = manifestOf({ command: commandLine(), seed: o.seed, workloads: plan.workloads, plugins })
+  const manifest = manifestOf({ version: toolVersion(), command: commandLine(), seed: o.seed, workloads: plan.workloads, plugins })
   const baseline = baselineOf(named, o.baseline)
   const evaluations = await evaluateAll(named, plan, say, o.patience)
   const columns = evaluations.flatMap(({ fixed, kills, results }) => results.map((r) => columnOf(r, fixed, kills, o.seed)))

@@ -57,6 +57,18 @@ test('a mapping of the bytes themselves: what the stores cost is not counted', (
   for (const c of COUNTERS) expect([c, made.ledger[c] >= 0]).toEqual([c, true])
 })
 
+test('a pipe whose pages may be taken: a write of whole pages copies nothing, one on no boundary all', () => {
+  const whole: readonly Operation[] = [
+    { op: 'open', fd: 0, path: 'f', flags: ['O_RDWR', 'O_CREAT'] }, { op: 'write', fd: 0, len: 1 << 20, off: 0 },
+  ]
+  const taken = run(whole, 'pipe')
+  expect([taken.ledger.copiedBytes, taken.ledger.pagesStolen, taken.bytesWritten]).toEqual([0, 256, 1 << 20])
+  const copied = run(whole, 'pipe-copy')
+  expect([copied.ledger.copiedBytes, copied.ledger.pagesStolen]).toEqual([1 << 20, 0])
+  const askew = run([whole[0]!, { op: 'write', fd: 0, len: 8192, off: 100 }], 'pipe')
+  expect([askew.ledger.copiedBytes, askew.ledger.pagesStolen]).toEqual([8192, 0])
+})
+
 test('a workload that opens without writing, or on nothing, is not disturbed', () => {
   const broken: readonly Operation[] = [{ op: 'write', fd: 7, len: 5 }]
   for (const source of names) expect(run(broken, source).failures).toEqual({ 'write EBADF': 1 })

@@ -1,11 +1,15 @@
 /** Which counters a table shows, under which words, in which order. The tracepoints behind them: docs/calibration.md. */
-import type { Counter, Ledger } from '../kernel/ledger.ts'
+import { type Counter, COUNTERS, type Ledger } from '../kernel/ledger.ts'
 
 /** A line of a cost table. */
 export interface CostLine {
   readonly label: string
   readonly of: (l: Readonly<Record<Counter, number>>) => number
 }
+
+const REFUSALS = COUNTERS.filter((c) => c.startsWith('refused'))
+
+const refused: CostLine['of'] = (l) => REFUSALS.reduce((n, c) => n + l[c], 0)
 
 /** The cost of a workload, in the order in which a write meets it. Counts, but where a unit is named. */
 export const COST: readonly CostLine[] = [
@@ -14,6 +18,9 @@ export const COST: readonly CostLine[] = [
   { label: 'mappings gone stale', of: (l) => l.restarts },
   { label: 'copies from the user', of: (l) => l.copies },
   { label: 'copied inside, KiB', of: (l) => l.innerBytes / 1024 },
+  { label: 'pages taken from the source', of: (l) => l.pagesStolen },
+  { label: 'not copied, in place, KiB', of: (l) => l.inPlaceBytes / 1024 },
+  { label: 'pages refused, so copied', of: refused },
   { label: 'page-cache look-ups', of: (l) => l.folioLookups },
   { label: 'extent-map look-ups', of: (l) => l.mapLookups },
   { label: 'locks taken', of: (l) => l.locks },

@@ -19,7 +19,8 @@ import { type Sheet, sheetsOf } from './sheets.ts'
 
 /** Counts that are drawn, by their label in a cost table. */
 const DRAWN: readonly string[] = [
-  'copies from the user', 'copied inside, KiB', 'page-cache look-ups', 'extent-map look-ups', 'locks taken', 'reservations',
+  'copies from the user', 'copied inside, KiB', 'pages taken from the source',
+  'page-cache look-ups', 'extent-map look-ups', 'locks taken', 'reservations',
   'allocations', 'pages allocated', 'bios, data', 'bios, metadata',
 ]
 

@@ -5,8 +5,7 @@ import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { openWorkload } from '../lab/workload/registry.ts'
 import { formatWorkload } from '../lab/workload/writer.ts'
-import type { Manifest } from '../report/document.ts'
-import { toolVersion } from './version.ts'
+import type { Manifest } from './document.ts'
 
 /** Folders that a count can depend on. */
 const COUNTED = ['kernel', 'block', 'iov', 'pipe', 'pagecache', 'sim', 'fs', 'strategies', 'lab']
@@ -41,6 +40,8 @@ const workloadOf = (name: string, seed: number): Manifest['workloads'][string] =
 
 /** What a manifest is made of, besides the machine. */
 export interface Subject {
+  /** Of perform-write. */
+  readonly version: string
   /** What the user typed, from the command on. */
   readonly command: string
   readonly seed: number
@@ -50,8 +51,8 @@ export interface Subject {
 }
 
 /** The manifest of a run that begins now on this machine. */
-export const manifestOf = ({ command, seed, workloads, plugins }: Subject): Manifest => ({
-  version: toolVersion(),
+export const manifestOf = ({ version, command, seed, workloads, plugins }: Subject): Manifest => ({
+  version,
   code: codeHash(),
   command,
   seed,
