@@ -71,6 +71,8 @@ test('what cannot be made is refused with a reason', () => {
   expect(said(MIB, { format: 'ext2', label: 'seventeen letters' })).toMatch(/more than 16 bytes/)
   expect(said(MIB, { format: 'ext4', inodes: 1e6 })).toMatch(/1000000 inodes: at most/)
   expect(said(MIB, { format: 'ext4', inodes: 0 })).toMatch(/positive/)
+  expect(said(MIB, { format: 'ext2', metadataCsum: true })).toMatch(/neither checksums nor 64-byte descriptors; choose ext4/)
+  expect(said(MIB, { format: 'ext2', bits64: true })).toMatch(/choose ext4/)
   expect(leftOf(run(mkfs(new MemoryDevice(8192), { format: 'ext2' })))).toBe('EINVAL')
 })
 
