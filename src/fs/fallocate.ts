@@ -14,7 +14,7 @@ import type { Inode } from './inode.ts'
 import { transact } from './journal/handle.ts'
 import type { SpaceError } from './space.ts'
 import { releaseSplits, splitsRoom } from './splits.ts'
-import { dropPages, punchBlocks, zeroPartial } from './truncate.ts'
+import { dropPages, punchBlocks, writeOrderedFirst, zeroPartial } from './truncate.ts'
 import type { Verbs } from './verbs.ts'
 
 /** What fallocate is to do. `punch` keeps the size always. */
@@ -69,6 +69,7 @@ function* zeroRange(
   const to = pos + len
   const first = roundUp(pos, block)
   const last = roundDown(to, block)
+  yield* writeOrderedFirst(k, fs, inode)
   if (first > last) return yield* zeroPartial(k, fs, inode, pos, to)
   yield* zeroPartial(k, fs, inode, pos, first)
   yield* zeroPartial(k, fs, inode, last, to)

@@ -17,6 +17,7 @@ import type { Inode } from './inode.ts'
 import { transact } from './journal/handle.ts'
 import { fillFolio } from './read.ts'
 import type { Verbs } from './verbs.ts'
+import { writeWrittenBack } from './writeback.ts'
 
 /** Change i_size to `size`, both ways. The caller holds the inode lock. Raises EIO or ENOMEM with the size unchanged. */
 export function* truncate(k: Verbs, fs: FileSystem, inode: Inode, size: number): Kernel<void, 'EIO' | 'ENOMEM'> {
@@ -30,6 +31,7 @@ function* cut(k: Verbs, fs: FileSystem, inode: Inode, size: number): Kernel<void
   try {
     // An equal size gives back what was preallocated past the end (ext4_setattr).
     if (size <= old) {
+      yield* writeOrderedFirst(k, fs, inode)
       yield* zeroPartial(k, fs, inode, size, Math.min(old, roundUp(size, fs.blockSize)))
       inode.size = size
       inode.diskSize = size
@@ -114,6 +116,15 @@ export function* zeroPartial(
   } finally {
     k.unlockFolio(f)
   }
+}
+
+/**
+ * Before bytes are taken out of a file whose blocks a commit under way shows: their data goes to the disk, since the commit would not
+ * find it any more, and the blocks are the file's until a later one (jbd2_journal_begin_ordered_truncate).
+ */
+export function* writeOrderedFirst(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void> {
+  const { journal } = fs
+  if (journal?.mode === 'ordered' && journal.committing?.ordered.has(inode) === true) yield* writeWrittenBack(k, fs, inode)
 }
 
 /**
