@@ -5,9 +5,10 @@
  * compared at the end, the image unmounted. A workload that already stands in the image, or an image that is not empty, is
  * not checked but run all the same, and the output says so. What cannot be mounted is not written to at all.
  */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { ImageDevice } from '../block/image-device.ts'
+import { DATA_MODES, type DataMode } from '../fs/journal/journal.ts'
 import { type Counter, COUNTERS } from '../kernel/ledger.ts'
 import { PAGE } from '../kernel/units.ts'
 import { replay, type Replayed } from '../lab/cost.ts'
@@ -31,12 +32,13 @@ interface Options {
   readonly salt: number
   readonly folioOrder: number
   readonly memory: number
+  readonly journal: DataMode | 'none'
   readonly json?: string
 }
 
 const EXAMPLES = `
 Example:
-  perform-write mkfs ext4 --image disk.img --size 64M
+  perform-write mkfs ext4 --image disk.img --size 64M --journal auto
   perform-write run --strategy reserve-allocate --fs ext4 --image disk.img --workload sqlite-wal
   e2fsck -fn disk.img
 
@@ -55,6 +57,8 @@ export const runCommand = (): Command =>
     .option('--salt <n>', 'another number writes other data', parseWhole, 0)
     .option('--folio-order <n>', 'the largest folio: 2^n pages, 0 to 9', parseOrder, 9)
     .option('--memory <bytes>', 'the most page cache', parseSize, 256 * 2 ** 20)
+    .addOption(new Option('--journal <mode>', 'what a journal, if the image has one, does with data')
+      .choices([...DATA_MODES, 'none']).default('ordered'))
     .option('--json <file>', 'also write the result to a file')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Options) => void (process.exitCode = await runWorkload(options)))
@@ -75,6 +79,7 @@ const runWorkload = async (o: Options): Promise<number> => {
     refuseOther(device, format, o)
     const mounted = mount(device, {
       strategy: watch(strategy), maxFolioOrder: o.folioOrder, limitPages: Math.floor(o.memory / PAGE), now: clock(),
+      errors: 'raise', journal: o.journal,
     })
     if (isLeft(mounted)) throw new InfrastructureError(mounted.left.message)
     return finish(o, mounted.right, workload)
@@ -85,7 +90,7 @@ const runWorkload = async (o: Options): Promise<number> => {
 
 /** Look before anything is written: is it mountable, and what it was said to be? */
 const refuseOther = (device: ImageDevice, format: string, o: Options): void => {
-  const look = mount(device, { strategy: NOBODY, readOnly: true })
+  const look = mount(device, { strategy: NOBODY, readOnly: true, errors: 'raise' })
   if (isLeft(look)) throw new InfrastructureError(look.left.message)
   const name = look.right.fs.format.name
   if (name !== format) throw new UsageError(`${o.image}: holds ${name}, not ${format}; say --fs ${name}`)
