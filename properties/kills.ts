@@ -17,6 +17,8 @@ export interface Kill {
   readonly seconds: number
   /** Lines of the printed change. */
   readonly lines: number
+  /** Every claim that was broken until 500 executions after the kill, by executions until then. */
+  readonly broken?: Readonly<Record<string, number>>
   /** Actions of the minimal counterexample; 0 if it lives. */
   readonly operations: number
 }

@@ -13,14 +13,17 @@ import { show } from '../show.ts'
 import { factsOf } from './facts.ts'
 import type { Facts } from './trigger.ts'
 
+/** Instead of a claim: whichever is broken first. */
+export const ANY = 'any'
+
 /** What to do in the thread. */
 export interface Cold {
   readonly strategy: string
   readonly seed: number
   /** Most executions. */
   readonly executions: number
-  /** Go on until this claim is broken, and `extra` executions more; null: all executions. */
-  readonly claim: string | null
+  /** Go on until this claim is broken, and `extra` executions more; ANY: until one is; null: all executions. */
+  readonly claim: string | typeof ANY | null
   readonly extra: number
   /** A claim whose judges are taken away. */
   readonly without: string | null
@@ -69,7 +72,8 @@ const checkCold = ({ strategy: name, seed, executions, claim, extra, without, pa
   let killed: { executions: number; seconds: number } | null = null
   const note = (found: readonly string[], at: number): void => {
     for (const c of found) if (c !== without) broken[c] ??= at
-    if (claim !== null && broken[claim] !== undefined) killed ??= { executions: at, seconds: seconds() }
+    const ends = claim === ANY ? Object.keys(broken).length > 0 : claim !== null && broken[claim] !== undefined
+    if (ends) killed ??= { executions: at, seconds: seconds() }
   }
   const judges = JUDGES.filter((j) => j.claim !== without)
   const steps = check({ strategy, judges, seed, executions, about: (p) => { program = p } })
@@ -85,7 +89,7 @@ const checkCold = ({ strategy: name, seed, executions, claim, extra, without, pa
     note(['I15'], (report?.executions ?? 0) + 1)
   }
   const end = killed ?? { executions: report?.executions ?? 0, seconds: seconds() }
-  const by = claim === null || killed === null ? null : minimal(report, claim, name, program, patience)
+  const by = claim === null || claim === ANY || killed === null ? null : minimal(report, claim, name, program, patience)
   return { ...end, broken, by, facts: by === null ? null : tell(by, name, patience) }
 }
 

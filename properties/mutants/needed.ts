@@ -1,12 +1,13 @@
 /**
  * Needed: is each claim worth its place? A claim is needed if there is a mutant that nobody else breaks on.
  *
- * Worked out from one matrix: which claims break on which mutant anywhere in its budget. Taking the judges of a claim away changes
- * no program and no schedule, and what they would have said nobody else says (a wrong byte is put to one claim). One thing the
- * matrix cannot know: in a step in which two judges would speak only the first one does. So whoever says that a claim is needed
- * should check one of its mutants again without it.
+ * Who else breaks is known from the recorded kills: every claim that broke until then, and within 500 executions after it. Taking the
+ * judges of a claim away changes no program and no schedule, so what another claim broke there it breaks again. Mutants on which the
+ * record shows no other claim are candidates only: whoever says that a claim is needed runs one of them without it, with the whole
+ * budget.
  */
-/** A mutant, and every claim that broke on it, claims that break on the good sources left out. */
+
+/** A mutant, and every claim that broke on it. */
 export interface Fired {
   readonly id: string
   /** The claim that it names. */
@@ -21,7 +22,7 @@ export interface Need {
   readonly named: readonly string[]
   /** Mutants on which it breaks. */
   readonly breaks: readonly string[]
-  /** Mutants on which nothing else breaks. */
+  /** Mutants on which nothing else broke. */
   readonly alone: readonly string[]
 }
 

@@ -38,10 +38,13 @@ export const SIZE: readonly Mutant[] = [
     id: 'Z46', title: 'a request is not cropped at the end of the file',
     source: '6eaf4782eb09', claim: 'I18', strategy: 'reserve-allocate', sequential: true,
     trigger: ['append'],
-    patch: {
-      file: WRITEBACK, find: 'const end = Math.min(io.pos + blocks * fs.blockSize, k.size(inode))',
-      replace: 'const end = io.pos + blocks * fs.blockSize',
-    },
+    patch: [
+      {
+        file: WRITEBACK, find: 'const end = Math.min(io.pos + blocks * fs.blockSize, k.size(inode))',
+        replace: 'const end = io.pos + blocks * fs.blockSize',
+      },
+      { file: WRITEBACK, find: 'Math.max(inode.diskSize, Math.min(end, io.eof))', replace: 'Math.max(inode.diskSize, end)' },
+    ],
   },
   {
     id: 'Z49', title: 'a truncate into a hole leaves the size on disk behind',
