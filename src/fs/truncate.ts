@@ -35,6 +35,8 @@ function* cut(k: Verbs, fs: FileSystem, inode: Inode, size: number): Kernel<void
       yield* zeroPartial(k, fs, inode, size, Math.min(old, roundUp(size, fs.blockSize)))
       inode.size = size
       inode.diskSize = size
+      // At once: a sync that meets it from here on has something to write.
+      inode.dirty = true
       yield* dropPages(k, inode, size, Infinity)
       const first = Math.ceil(size / fs.blockSize)
       if (fs.journal === null || extentsFrom(inode, first) <= EXTENTS_AT_ONCE) yield* punchBlocks(k, fs, inode, first, 2 ** 32)

@@ -230,9 +230,18 @@ class ProgramFile implements FileAt {
     return this.#system.history.before.some(({ action, tag }) => tag >= 0 && 'pos' in action && (b === tagByte(tag, pos) || b === tagByte(tag, 0)))
   }
 
+  /** May a write that is not durable have placed a new block here? Where nothing orders data, all of that block may be stale. */
+  #mayBePlaced(pos: number): boolean {
+    const { blockSize } = this.#system
+    const start = pos - (pos % blockSize)
+    const { begun, durable } = this.#now
+    return begun.some((d) => !durable.includes(d) && d.action.op === 'write' && (d.action.append === true || d.from < start + blockSize) &&
+      d.from + d.action.len > start) && begun.some((d) => ZEROING.includes(d.action.op))
+  }
+
   #wrong(pos: number, b: number, isDurable: boolean): Finding {
     // Past the end of what was promised only the size is.
-    const isPromised = isDurable && pos < Math.min(...this.#sizes)
+    const isPromised = isDurable && pos < Math.min(...this.#sizes) && !(this.#mode.stale && this.#mayBePlaced(pos))
     const hex = `0x${b.toString(16).padStart(2, '0')}`
     const tag = tagOf(b)
     const did = this.#system.history.records.find((r) => r.tag === tag && tag >= 0)
