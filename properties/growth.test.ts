@@ -2,11 +2,15 @@
  * Growth, the small part: every count of every design grows as its formula says, on the quick points of each axis.
  * `npm run growth` goes to 64 GiB and a million extents.
  */
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { AXES } from '../src/lab/growth/axes.ts'
 import { FORMULAS, KNOWN } from '../src/lab/growth/formulas.ts'
 import { fit, growth, type Series } from '../src/lab/growth/measure.ts'
+import type { GrowthDocument } from '../src/report/growth.ts'
 import { strategies } from '../src/strategies/index.ts'
+
+const written = JSON.parse(readFileSync(new URL('../docs/growth.json', import.meta.url), 'utf8')) as GrowthDocument
 
 const isKnown = (s: Series): boolean => KNOWN.some((k) => k.axis === s.axis && k.costs.includes(s.cost))
 const say = ({ design, cost, points, exponent, formula }: Series): string =>
@@ -27,6 +31,19 @@ describe.each(AXES.map((a) => a.id))('along %s', (id) => {
   test('what is known as worse still is: else take it off the list', () => {
     for (const k of KNOWN.filter((known) => known.axis === id)) {
       for (const cost of k.costs) expect(along(id).some((s) => s.cost === cost && s.worse), cost).toBe(true)
+    }
+  })
+
+  test('docs/growth.json has these very counts: else npm run growth -- --write', () => {
+    const at = (s: Series): Map<number, number> => new Map(s.points)
+    for (const now of along(id)) {
+      const then = written.series.find((s) => s.design === now.design && s.axis === id && s.cost === now.cost)
+      // A design that is newer than the file is not in it.
+      if (!written.series.some((s) => s.design === now.design)) continue
+      for (const [x, y] of now.points) {
+        const before = then === undefined ? 0 : at(then).get(x)
+        if (before !== undefined) expect([now.design, now.cost, x, before]).toEqual([now.design, now.cost, x, y])
+      }
     }
   })
 

@@ -76,24 +76,26 @@ export interface Interval extends Estimate {
 }
 
 /** An interval a design, about 1 where the baseline is. */
-export const intervalChart = (title: string, axis: string, intervals: readonly Interval[]): Promise<string> =>
-  draw({
+export const intervalChart = (title: string, axis: string, intervals: readonly Interval[]): Promise<string> => {
+  const y = { field: 'name', type: 'nominal', sort: null, title: null, axis: { ticks: false, domain: false } } as const
+  return draw({
     title, width: WIDTH, height: { step: 20 }, data: { values: intervals.map((e) => ({ ...e })) },
-    encoding: { y: { field: 'name', type: 'nominal', sort: null, title: null, axis: { ticks: false, domain: false } } },
     layer: [
-      { mark: { type: 'rule', color: 'var(--ink)', strokeDash: [3, 3] }, encoding: { x: { datum: 1 } } },
+      // Without a y of its own it stands from top to bottom: where the baseline is.
+      { data: { values: [{}] }, mark: { type: 'rule', color: 'var(--ink)', strokeDash: [3, 3] }, encoding: { x: { datum: 1 } } },
       {
         mark: { type: 'rule', color: colour(1), strokeWidth: 2 },
         encoding: {
-          x: { field: 'low', type: 'quantitative', title: axis, scale: { zero: false }, axis: { tickCount: 4 } }, x2: { field: 'high' },
+          x: { field: 'low', type: 'quantitative', title: axis, scale: { zero: false }, axis: { tickCount: 4 } }, x2: { field: 'high' }, y,
         },
       },
       {
         mark: { type: 'point', filled: true, size: 50, color: colour(1), opacity: 1 },
-        encoding: { x: { field: 'median', type: 'quantitative' } },
+        encoding: { x: { field: 'median', type: 'quantitative' }, y },
       },
     ],
   })
+}
 
 /** A point of a line: x and y above 0. */
 export interface Point {
@@ -104,13 +106,15 @@ export interface Point {
 
 /** Lines over logarithmic axes. `lines` gives their order and so their colours; the first ten are solid, the next dashed. */
 export const lineChart = (title: string, axis: string, lines: readonly string[], points: readonly Point[]): Promise<string> => {
+  // A logarithm has no place for 0; what is close to it is drawn linearly then.
+  const type = points.some((p) => p.y <= 0) ? 'symlog' : 'log'
   const style = lines.map((_, i) => (i < COLOURS ? [1, 0] : [4, 2]))
   return draw({
     title, width: LINE_WIDTH, height: 150, data: { values: points.map((p) => ({ ...p })) },
     mark: { type: 'line', point: { size: 14 }, strokeWidth: 1.5 },
     encoding: {
       x: { field: 'x', type: 'quantitative', scale: { type: 'log' }, title: axis, axis: { format: '~s', tickCount: 4, grid: false } },
-      y: { field: 'y', type: 'quantitative', scale: { type: 'symlog' }, title: null, axis: { format: '~s', tickCount: 4 } },
+      y: { field: 'y', type: 'quantitative', scale: { type }, title: null, axis: { format: '~s', tickCount: 4 } },
       color: { field: 'line', type: 'nominal', legend: null, scale: { domain: [...lines], range: lines.map((_, i) => colour(i)) } },
       strokeDash: { field: 'line', type: 'nominal', legend: null, scale: { domain: [...lines], range: style } },
     },

@@ -41,5 +41,6 @@ export const growthSection = async (g: GrowthDocument, names: ReadonlySet<string
     axes.push(html`<h3>by ${axis.x}</h3><figure><figcaption>${axis.what}${still(own)}</figcaption>
 <div class="charts">${await chartsOf(axis, own, designs)}</div><p class="manifest">${manifest}</p></figure>`)
   }
-  return html`<h2 id="growth">Growth of counted cost</h2><ul class="key">${key}</ul>${axes}`
+  return html`<h2 id="growth">Growth of counted cost</h2><ul class="key">${key}</ul>
+<p class="quiet">Both axes are logarithmic. Where designs count the same, one line lies over the others.</p>${axes}`
 }
