@@ -25,6 +25,7 @@ import { execute, Machine } from '../src/sim/scheduler.ts'
 import { randomChoices } from '../src/sim/sources.ts'
 import { reserveAllocate } from '../src/strategies/reserve-allocate.ts'
 import { CLAIMS, JUDGES } from '../properties/claims/index.ts'
+import { benchCrash } from './crash.ts'
 import { type Estimate, estimate, show } from '../src/lab/statistics.ts'
 
 const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '11' }, json: { type: 'string' } } })
@@ -119,9 +120,10 @@ console.log(found === undefined
   ? 'Z08 planted: NOT FOUND'
   : `Z08 planted: ${found.claim} broken after ${hunt.executions} executions, ${(huntSeconds * 1000).toFixed(1)} ms: ${found.what}`)
 console.log(`${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}, ${rounds} rounds`)
+const crashed = benchCrash(rounds)
 if (options.json !== undefined) {
   const result = {
-    schema: 1, tool: 'perform-write', rates: estimates, exhaustSeconds: exhaust, evaluations, z08: found ?? null,
+    schema: 1, tool: 'perform-write', rates: estimates, exhaustSeconds: exhaust, evaluations, z08: found ?? null, crash: crashed,
   }
   writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`)
 }
