@@ -123,11 +123,12 @@ const attempt = (setting: Setting, scene: Scene, { plan, readable, absent }: Try
   const faults = plan === null ? null : new FaultPlan(plan)
   if (faults !== null) faults.armed = false
   const op: Operation = { op: 'write', fd: 0, off: scene.pos, len: scene.len }
+  const unreadable = strategyNamed(setting.strategy).claims.faultIn === 'all' ? readable < scene.len : readable === 0
   const machine = new Machine({ ...setting, size: 1024 * 1024 }, {
     cache: true, space: true,
     ...(faults !== null && { choices: faults }),
     mayFail: (failed, errno) =>
-      failed.op === 'fallocate' || (failed.op === 'write' && (errno === null || legal(errno, faults, readable))),
+      failed.op === 'fallocate' || (failed.op === 'write' && (errno === null || legal(errno, faults, unreadable))),
   })
   expect(machine.play([{ op: 'open', fd: 0, path: 'a', flags: ['O_RDWR', 'O_CREAT'] }, ...scene.before])).toBeNull()
   const { posix, fs } = machine.session
@@ -177,8 +178,8 @@ const lost = (machine: Machine, faults: FaultPlan): readonly string[] => {
 }
 
 /** The errnos in which this write may end. */
-const legal = (errno: string, faults: FaultPlan | null, readable: number): boolean =>
-  (readable === 0 && errno === 'EFAULT') || faults?.failed.some((site) => site.startsWith(`${errno}.`)) === true
+const legal = (errno: string, faults: FaultPlan | null, unreadable: boolean): boolean =>
+  (unreadable && errno === 'EFAULT') || faults?.failed.some((site) => site.startsWith(`${errno}.`)) === true
 
 /** A design that declares it may have overwritten what it did not accept: take what is there, if it is either. */
 const resolve = (machine: Machine, { pos, len }: Scene, n: number, bytes: Uint8Array): void => {

@@ -7,7 +7,7 @@
  * Rules: (1) i_size and the size on disk move after the I/O, to the end of what is on the disk. (2) An error is the caller's and is
  * recorded nowhere else. (3) What did not reach the disk: a block that was dirty before stays dirty and keeps the new bytes (the
  * older ones, which were promised to somebody, are gone); one that this write placed, and that would show its former owner, is
- * zeroed; any other is not uptodate, and the next reader asks the disk.
+ * zeroed; any other is not uptodate, and the next reader asks the disk. Past the end nothing stays written.
  * Source: RWF_WRITETHROUGH, linux-mm, February 2026: "folio lock -> copy -> initiate and complete writeback -> unlock folio".
  */
 import type { Errno } from '../kernel/errno.ts'
@@ -35,16 +35,19 @@ export function* writeThrough(k: Verbs, w: Write, m: Mapping, from: number, n: n
   const started: Folio[] = []
   let errno: Errno | null = null
   let done = from
+  // What a store left past the end is inside the file when the size moves; by then the disk has read the page.
+  if (from > k.size(inode)) k.extended(inode, k.size(inode), from)
+  for (const { f, off, len } of parts(w, from)) noteDirty(f, off, len, older)
   for (const { f, off, len } of parts(w, from)) {
     if (errno !== null) break
     k.writeProtect(f)
-    noteDirty(f, off, len, older)
     k.dirtyBlocks(f, off, len)
     errno = yield* startFolio(k, fs, inode, f, ios, false, size, roundDown(off, fs.blockSize), off + len)
     f.writeback = true
     started.push(f)
     done = errno === null ? f.pos + off + len : firstDirty(f, off, len)
   }
+  if (whole && errno !== null) ios.length = 0
   const held = yield* holdSplits(k, fs, inode, fs.format.hasUnwritten ? ios.map(firstBlock(fs)) : [], foreign(k, fs, inode, started))
   for (const io of ios) submit(k, fs, io, 'EIO.write-through')
   for (const io of ios) {
@@ -56,7 +59,10 @@ export function* writeThrough(k: Verbs, w: Write, m: Mapping, from: number, n: n
   releaseSplits(fs, inode, held)
   for (const f of started) f.writeback = false
   const stands = whole && errno !== null ? 0 : Math.max(0, done - from)
-  forget(k, w, m, from, stands, older)
+  if (errno !== null) {
+    forget(k, w, m, from, stands, older)
+    yield* unwrite(k, w, from + stands, from + n)
+  }
   if (stands > 0) {
     if (from + stands > k.size(inode)) k.setSize(inode, from + stands, from)
     if (from + stands > inode.diskSize) inode.diskSize = from + stands
@@ -86,6 +92,17 @@ const firstDirty = (f: Folio, off: number, n: number): number => {
   let b = roundDown(off, block)
   while (b < off + n && (f.bits(b) & DIRTY) === 0) b += block
   return f.pos + Math.max(b, off)
+}
+
+/** Blocks past the end that were placed before, and hold data now that nobody accepted, are unwritten again. */
+function* unwrite(k: Verbs, w: Write, from: number, to: number): Kernel<void> {
+  const { fs, inode } = w
+  const first = Math.ceil(Math.max(from, k.size(inode)) / fs.blockSize)
+  const end = Math.ceil(to / fs.blockSize)
+  if (!fs.format.hasUnwritten || first >= end) return
+  yield* k.acquire(inode.mapLock)
+  fs.unconvert(inode, first, end - first)
+  k.release(inode.mapLock)
 }
 
 /** Rule (3), for what lies past the bytes that stand. `older`: positions of blocks that were dirty before. */

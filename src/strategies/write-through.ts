@@ -7,7 +7,7 @@
  * | get    | folio              | one folio at a time; **atomic**: all of the write  | ENOMEM        | end                           |
  * | edges  | folio              | zero or read                                       | EIO           | end                           |
  * | copy   | folio              | bytes visible at once; **atomic**: never short     | short         | end                           |
- * | commit | folio, map         | write-protect, place, write, **wait**, sizes       | **EIO ENOSPC late** | dirty blocks keep the new bytes, others are forgotten |
+ * | commit | folio, map         | write-protect, place, write, **wait**, sizes       | **EIO ENOSPC late** | dirty blocks stay as they are |
  * | end    | invalidate         | unreserve the rest                                 | never         | punch what has no data        |
  *
  * The proposal of February 2026 (RWF_WRITETHROUGH for buffered atomic writes): "folio lock -> copy -> initiate and complete writeback ->
@@ -32,6 +32,7 @@ type Late = 'EIO' | 'ENOSPC'
 const design = (whole: boolean): Strategy<Early, Late> => ({
   ...reserveAllocate,
   name: 'write-through',
+  offers: 'ignored',
   summary: 'reserve, lock a folio, copy, write it to the disk and wait, unlock',
   source: 'RWF_WRITETHROUGH, linux-mm, February 2026',
   claims: { ...reserveAllocate.claims, stablePages: true, rollback: false },
