@@ -18,8 +18,9 @@ const MODES: readonly CrashMode[] = ['ext2', 'ext4,data=ordered', 'ext4,data=jou
 
 /** Measure and print. @returns thousands of states a second by mode */
 export const benchCrash = (rounds: number): Readonly<Record<string, Estimate>> => {
+  const operations = [...openWorkload('append').operations]
   const recordings = MODES.map((mode) =>
-    ({ mode, recording: recordWorkload({ strategy: reserveAllocate, mode, operations: openWorkload('append').operations, size: 16 << 20 }) }))
+    ({ mode, recording: recordWorkload({ strategy: reserveAllocate, mode, operations, size: 16 << 20 }) }))
   const rates = new Map<CrashMode, number[]>(MODES.map((m) => [m, []]))
   const said = new Map<CrashMode, string>()
   for (let r = 0; r < rounds; r++) {
@@ -28,7 +29,8 @@ export const benchCrash = (rounds: number): Readonly<Record<string, Estimate>> =
       const report = crash(recording, { states: STATES, seed: r + 1, sampleOnly: true })
       const { user, system } = process.cpuUsage(before)
       rates.get(mode)!.push((report.judged * 1e6) / (user + system))
-      said.set(mode, `${report.states} distinct, ${report.evaluations} evaluations, ${report.promises} promises, ${report.recovered} recovered`)
+      const { states, evaluations, promises, recovered } = report
+      said.set(mode, `${states} distinct, ${evaluations} evaluations, ${promises} promises, ${recovered} recovered`)
     }
   }
   const table = new Table({ head: ['crash states of append', 'states/s of one core', 'in one round'], style: { head: [], border: [] } })

@@ -44,7 +44,8 @@ describe('mistakes in the sources', () => {
 
 describe('judges of others', () => {
   const kernel = CrashKernelJudge.available()
-  test.runIf(kernel.ok).each(['ext4,data=ordered', 'ext4,data=journal', 'ext2'] as const)('the kernel mounts crash states of %s unrepaired', async (mode) => {
+  test.runIf(kernel.ok).each(['ext4,data=ordered', 'ext4,data=journal', 'ext2'] as const)(
+    'the kernel mounts crash states of %s unrepaired', async (mode) => {
     const { states, broken } = await crashByImages(reserve, mode, 'kernel', 40)
     expect([broken, states > 10]).toEqual([[], true])
   })

@@ -20,7 +20,7 @@ import { strategies } from '../src/strategies/index.ts'
 
 /** Asked of each design and mode: states of each workload by ours, runs of concurrent programs, states by the kernel and by e2fsck. */
 export const CRASH_BUDGETS = {
-  smoke: { states: 300, runs: 10, kernel: 0, fsck: 0 },
+  smoke: { states: 150, runs: 6, kernel: 0, fsck: 0 },
   ci: { states: 1500, runs: 60, kernel: 40, fsck: 0 },
   deep: { states: 6000, runs: 500, kernel: 700, fsck: 100 },
 } as const
@@ -52,7 +52,9 @@ const options = (strategy: AnyStrategy, mode: CrashMode, states: number): RunOpt
   ({ strategy, mode, states, seed: 1, torn: false, flushes: true, tries: 100 })
 
 /** By our own judge: workloads and concurrent programs. */
-export const crashByOurs = (strategy: AnyStrategy, mode: CrashMode, { states, runs }: { readonly states: number; readonly runs: number }): Crashed[] => {
+export const crashByOurs = (
+  strategy: AnyStrategy, mode: CrashMode, { states, runs }: { readonly states: number; readonly runs: number },
+): Crashed[] => {
   const rows = CRASH_WORKLOADS.map((workload) => {
     const recording = recordRun(options(strategy, mode, states), [...openWorkload(workload).operations])
     return rowOf(strategy.name, mode, 'ours', workload, crash(recording, { states, seed: 1 }))
@@ -91,7 +93,8 @@ const main = async (): Promise<number> => {
   const say = (row: Crashed): void => {
     rows.push(row)
     const end = row.broken.length === 0 ? 'nothing broken' : `BROKEN: ${row.broken.join('; ')}`
-    process.stdout.write(`${row.strategy}, ${row.mode}, ${row.workload}, ${row.judge}: ${row.states} states, ${row.promises} promises, ${end}\n`)
+    const what = `${row.strategy}, ${row.mode}, ${row.workload}, ${row.judge}`
+    process.stdout.write(`${what}: ${row.states} states, ${row.promises} promises, ${end}\n`)
   }
   const images = ([['kernel', CrashKernelJudge.available()], ['fsck', FsckJudge.available()]] as const).filter(([name, can]) => {
     if (!can.ok) process.stdout.write(`${name}: not here: ${can.why}\n`)
@@ -102,10 +105,12 @@ const main = async (): Promise<number> => {
       for (const row of crashByOurs(strategy, mode, budget)) say(row)
       for (const [judge] of images) if (budget[judge] > 0) say(await crashByImages(strategy, mode, judge, budget[judge]))
     }
-    const of = (judge: string): number => rows.filter((r) => r.strategy === strategy.name && r.judge === judge).reduce((n, r) => n + r.states, 0)
+    const of = (judge: string): number =>
+      rows.filter((r) => r.strategy === strategy.name && r.judge === judge).reduce((n, r) => n + r.states, 0)
     process.stdout.write(`${strategy.name}: ${of('ours')} states by ours, ${of('kernel')} by the kernel, ${of('fsck')} by e2fsck\n`)
   }
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ schema: 1, tool: 'perform-write', command: 'crash', rows }, null, 2)}\n`)
+  const result = { schema: 1, tool: 'perform-write', command: 'crash', rows }
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`)
   return rows.some((r) => r.broken.length > 0) ? 1 : 0
 }
 

@@ -11,7 +11,8 @@ const RUNS = 600
 /** Look for a mutant, or for what it breaks in the good sources. */
 export const hunt = (m: CrashMutant, order: CrashOrder): Hunted => {
   const o: RunOptions = {
-    strategy: strategies.find((s) => s.name === m.strategy)!, mode: m.mode, states: order.states, seed: 1, torn: false, flushes: true, tries: 60,
+    strategy: strategies.find((s) => s.name === m.strategy)!, mode: m.mode, states: order.states,
+    seed: 1, torn: false, flushes: true, tries: 60,
   }
   const start = performance.now()
   const { shrunk, states } = m.workload === 'concurrent'

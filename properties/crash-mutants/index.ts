@@ -19,13 +19,14 @@ export interface CrashMutant extends Omit<Mutant, 'strategy'> {
 const LOG = 'src/fs/journal/log.ts'
 const COMMIT = 'src/fs/journal/commit.ts'
 const SYNC = 'src/fs/sync.ts'
+const COMMIT_BLOCK = "    yield* this.#submitAndWait(new Bio('write', this.#place(log.length)"
 
 const common = { strategy: 'reserve-allocate', sequential: false, needs: ['crash'] } as const
 
 /** All of them, by id. */
 export const CRASH_MUTANTS: readonly CrashMutant[] = [
   {
-    ...common, id: 'C01', title: 'fsync does not empty the cache of the drive', source: 'ext3 with barrier=0, until 00eacd66cd8a',
+    ...common, id: 'C01', title: 'fsync does not empty the cache of the drive', source: 'ext3 with barrier=0, its default for long',
     claim: 'I28', trigger: [], mode: 'ext4,no-journal', workload: 'append',
     patch: { file: SYNC, find: "  yield* submitAndWait(fs.device, new Bio('flush'))\n", replace: '' },
   },
@@ -36,32 +37,41 @@ export const CRASH_MUTANTS: readonly CrashMutant[] = [
   },
   {
     ...common, id: 'C03', title: 'the size on disk follows to where the file ends when an I/O completes, past the bytes that it took',
-    source: '51d20d1dacbe, "iomap: fix zero padding data issue in concurrent append writes"', claim: 'I18', trigger: ['concurrent', 'append', 'writeback'],
+    source: '51d20d1dacbe, "iomap: fix zero padding data issue in concurrent append writes"',
+    claim: 'I18', trigger: ['concurrent', 'append', 'writeback'],
     mode: 'ext4,data=ordered', workload: 'concurrent',
     patch: { file: 'src/fs/writeback.ts', find: 'Math.max(inode.diskSize, Math.min(end, io.eof))', replace: 'end' },
   },
   {
-    ...common, id: 'C04', title: 'the commit block may be durable before the blocks of its transaction', source: 'jbd2 without JBD2_BARRIER: f73bee4985cc',
+    ...common, id: 'C04', title: 'the commit block may be durable before the blocks of its transaction',
+    source: 'journal_submit_commit_record with PREFLUSH, fs/jbd2/commit.c; barrier=0',
     claim: 'I28', also: ['I5'], trigger: [], mode: 'ext4,data=ordered', workload: 'append',
-    patch: { file: LOG, find: "    yield* this.#flush()\n    yield* this.#submitAndWait(new Bio('write', this.#place(log.length)", replace: "    yield* this.#submitAndWait(new Bio('write', this.#place(log.length)" },
+    patch: { file: LOG, find: `    yield* this.#flush()\n${COMMIT_BLOCK}`, replace: COMMIT_BLOCK },
   },
   {
-    ...common, id: 'C05', title: 'nobody waits until the commit block is durable', source: 'blkdev_issue_flush after the commit record: cc3e1bea5d87',
+    ...common, id: 'C05', title: 'nobody waits until the commit block is durable',
+    source: 'journal_submit_commit_record with FUA, fs/jbd2/commit.c',
     claim: 'I28', trigger: [], mode: 'ext4,data=ordered', workload: 'append',
     patch: { file: LOG, find: 'PageVec.of(commit), true))', replace: 'PageVec.of(commit), false))' },
   },
   {
-    ...common, strategy: 'prepare-copy-punch', id: 'C06', title: 'data of ordered files is not on the disk when their metadata is committed', source: 'ext4 delalloc, 2009: "null files" after a crash',
+    ...common, strategy: 'prepare-copy-punch', id: 'C06',
+    title: 'data of ordered files is not on the disk when their metadata is committed',
+    source: 'journal_submit_data_buffers, fs/jbd2/commit.c',
     claim: 'I10', also: ['I18', 'I28'], trigger: [], mode: 'ext4,data=ordered', workload: 'append',
     patch: { file: COMMIT, find: "  if (j.mode === 'ordered') yield* user.writeOrdered(t.ordered)\n", replace: '' },
   },
   {
-    ...common, id: 'C07', title: 'the log is emptied before its blocks are durable in their places', source: '79feb521a446; jbd2_cleanup_journal_tail issues a flush',
+    ...common, id: 'C07', title: 'the log is emptied before its blocks are durable in their places',
+    source: 'jbd2_cleanup_journal_tail issues a flush, fs/jbd2/checkpoint.c',
     claim: 'I28', also: ['I5'], trigger: [], mode: 'ext4,data=journal', workload: 'append',
-    patch: { file: LOG, find: '    yield* this.#writeAll(blocks)\n    yield* this.#flush()\n', replace: '    yield* this.#writeAll(blocks)\n' },
+    patch: {
+      file: LOG, find: '    yield* this.#writeAll(blocks)\n    yield* this.#flush()\n', replace: '    yield* this.#writeAll(blocks)\n',
+    },
   },
   {
-    ...common, id: 'C08', title: 'no revoke: replay writes an old directory over the data that has its block now', source: 'jbd2_journal_revoke; xfstests ext4/048 and f0e28b3f5f4f',
+    ...common, id: 'C08', title: 'no revoke: replay writes an old directory over the data that has its block now',
+    source: 'jbd2_journal_revoke, fs/jbd2/revoke.c',
     claim: 'I28', also: ['I10', 'I5'], trigger: [], mode: 'ext4,data=ordered', workload: 'mixed',
     patch: { file: COMMIT, find: '[...t.revoked].sort((a, b) => a - b))', replace: '[])' },
   },

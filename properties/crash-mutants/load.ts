@@ -20,7 +20,9 @@ export interface Hunted {
 /** Run it. @throws Error if the thread does, or takes longer than `seconds` */
 export const huntInThread = (order: CrashOrder, seconds = 120): Promise<Hunted> =>
   new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./child.ts', import.meta.url), { workerData: order, execArgv: [], env: { ...process.env, MUTANT: '' } })
+    const worker = new Worker(new URL('./child.ts', import.meta.url), {
+      workerData: order, execArgv: [], env: { ...process.env, MUTANT: '' },
+    })
     const end = (f: () => void): void => {
       clearTimeout(timer)
       worker.removeAllListeners()

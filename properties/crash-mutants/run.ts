@@ -13,7 +13,8 @@ const { values } = parseArgs({ options: { only: { type: 'string', multiple: true
 const states = Number(values.states)
 const chosen = CRASH_MUTANTS.filter((m) => values.only === undefined || values.only.includes(m.id))
 if (!Number.isInteger(states) || states < 1 || chosen.length === 0) {
-  process.stderr.write(`crash mutants: give a whole number to --states, and to --only some of ${CRASH_MUTANTS.map((m) => m.id).join(', ')}\n`)
+  const known = CRASH_MUTANTS.map((m) => m.id).join(', ')
+  process.stderr.write(`crash mutants: give a whole number to --states, and to --only some of ${known}\n`)
   process.exitCode = 2
 } else {
   let alive = 0

@@ -15,7 +15,9 @@ import { type CrashFile, isCrashFile, parseCrash, printCrash } from '../lab/cras
 import { CRASH_MODES, type CrashMode, declared } from '../lab/crash/declared.ts'
 import { pictureOf } from '../lab/crash/picture.ts'
 import { type Recording, sizeProblem } from '../lab/crash/record.ts'
-import { CRASH_BYTES, CRASH_CLAIMS, crashPrograms, crashWorkload, recordRun, type RunOptions, scenarioOf, smallest } from '../lab/crash/run.ts'
+import {
+  CRASH_BYTES, CRASH_CLAIMS, crashPrograms, crashWorkload, recordRun, type RunOptions, scenarioOf, smallest,
+} from '../lab/crash/run.ts'
 import { decodeState, imageOf, judgeState, recordScenario } from '../lab/crash/scenario.ts'
 import type { CrashCounterexample } from '../lab/crash/shrink.ts'
 import type { AnyStrategy } from '../fs/strategy.ts'
@@ -104,7 +106,8 @@ const runCrash = async (o: Options): Promise<number> => {
   const progress = new Progress('crash')
   const options: RunOptions = {
     strategy, mode, size: o.size, blockSize: o.blockSize, seed: o.seed, torn: o.torn ?? false, flushes: o.ignoreFlushes !== true,
-    states: o.states ?? (o.workload === CONCURRENT ? RUN_STATES : STATES[o.judge]), beat: (n, epoch) => progress.say(`${count(n)} states, epoch ${epoch}`),
+    states: o.states ?? (o.workload === CONCURRENT ? RUN_STATES : STATES[o.judge]),
+    beat: (n, epoch) => progress.say(`${count(n)} states, epoch ${epoch}`),
   }
   if (o.workload === CONCURRENT) return concurrent(o, options, progress)
   const operations = [...openWorkload(o.workload, o.seed).operations]
@@ -125,8 +128,8 @@ const byImages = async (
   const Judge = o.judge === 'fsck' ? FsckJudge : CrashKernelJudge
   const can = Judge.available()
   if (!can.ok) {
-    if (can.why.includes('node:ffi')) throw new InfrastructureError(`--judge ${o.judge}: ${can.why}; or start node with ${FFI_ARGS.join(' ')}`)
-    throw new InfrastructureError(`--judge ${o.judge}: ${can.why}`)
+    const instead = can.why.includes('node:ffi') ? `; or start node with ${FFI_ARGS.join(' ')}` : ''
+    throw new InfrastructureError(`--judge ${o.judge}: ${can.why}${instead}`)
   }
   const recording = recordRun(options, operations)
   const judge: ImageJudge & { close(): void } = new Judge(recording)
@@ -153,7 +156,8 @@ const concurrent = (o: Options, options: RunOptions, progress: Progress): number
   out(`${count(done.states)} states, ${count(done.promises)} promises, ${((performance.now() - start) / 1000).toFixed(1)} s`)
   const files = done.shrunk.map((c) => fileOf(o, options, c))
   show(o, options.strategy, files)
-  if (o.json !== undefined) writeJson(o.json, { command: 'crash', ...asked(o, options), ...done, shrunk: undefined, counterexamples: files })
+  const { shrunk: _, ...numbers } = done
+  if (o.json !== undefined) writeJson(o.json, { command: 'crash', ...asked(o, options), ...numbers, counterexamples: files })
   if (files.length === 0) out(`${paint('green', '✓')} no state breaks what was promised`)
   return files.length > 0 || done.promises < done.states ? EXIT.failed : EXIT.pass
 }
@@ -177,10 +181,12 @@ const finish = (
   for (const b of report.broken) if (!b.declared) out(wrap(`${paint('red', '✗')} ${b.claim} in ${count(b.states)} states: ${b.what}`, 2))
   show(o, options.strategy, files)
   const few = report.promises < report.states
-  if (few) out(`${paint('red', '✗')} fewer than one promise for each state: this run has asked next to nothing; choose a workload that syncs`)
+  if (few) out(`${paint('red', '✗')} fewer than one promise for each state: this run has asked next to nothing; choose one that syncs`)
   const isBroken = report.broken.some((b) => !b.declared)
   if (!isBroken && !few) out(`${paint('green', '✓')} no state breaks what was promised`)
-  if (o.json !== undefined) writeJson(o.json, { command: 'crash', ...asked(o, options), seconds: ms / 1000, ...report, counterexamples: files })
+  if (o.json !== undefined) {
+    writeJson(o.json, { command: 'crash', ...asked(o, options), seconds: ms / 1000, ...report, counterexamples: files })
+  }
   return isBroken || few ? EXIT.failed : EXIT.pass
 }
 
@@ -207,8 +213,9 @@ const fileOf = (o: Options, { strategy, seed }: RunOptions, c: CrashCounterexamp
   const recording = recordScenario(strategy, c.scenario, c.tape)
   const at = decodeState(recording, c.scenario, c.tape)
   return {
-    claim: c.claim, expected: CRASH_CLAIMS[c.claim] ?? c.claim, actual: c.what, strategy: designOf(o.strategy, strategy), scenario: c.scenario,
-    tape: c.tape, seed, version: toolVersion(), node: process.version, picture: pictureOf(recording, c.scenario, c.scenario, at),
+    claim: c.claim, expected: CRASH_CLAIMS[c.claim] ?? c.claim, actual: c.what,
+    strategy: designOf(o.strategy, strategy), scenario: c.scenario, tape: c.tape, seed, version: toolVersion(),
+    node: process.version, picture: pictureOf(recording, c.scenario, c.scenario, at),
   }
 }
 
@@ -233,7 +240,9 @@ const linesOf = (f: CrashFile): readonly string[] => [
 ]
 
 const writeFile = (path: string, text: string): void => {
-  if (existsSync(path) && !isCrashFile(readFileSync(path, 'utf8'))) throw new UsageError(`${path}: exists and is no crash counterexample; choose another name`)
+  if (existsSync(path) && !isCrashFile(readFileSync(path, 'utf8'))) {
+    throw new UsageError(`${path}: exists and is no crash counterexample; choose another name`)
+  }
   writeFileSync(path, text)
 }
 
@@ -259,7 +268,9 @@ export const replayCrash = async (path: string, text: string, on?: string, json?
   const parsed = parseCrash(text)
   if (parsed._tag === 'Left') throw new UsageError(`${path}: ${parsed.left}`)
   const f = parsed.right
-  if (on?.startsWith('kernel:') === true) throw new UsageError(`${path}: a crash state is shown to the kernel by crash --export, not by --on`)
+  if (on?.startsWith('kernel:') === true) {
+    throw new UsageError(`${path}: a crash state is shown to the kernel by crash --export, not by --on`)
+  }
   const argument = on ?? argumentOf(f as never, path)
   const strategy = await designFor(argument)
   const recording = recordScenario(strategy, f.scenario, f.tape)
@@ -271,8 +282,12 @@ export const replayCrash = async (path: string, text: string, on?: string, json?
   if (on !== undefined) out(wrap(`· found with ${nameOf(f.strategy)}, now run on ${strategy.name}`, 2))
   for (const line of pictureOf(recording, f.scenario, f.scenario, at)) out(wrap(line, 6))
   if (shown !== undefined) out(wrap(`${paint('red', '✗')} ${f.claim} is broken, as the file says: ${shown.what}`, 2))
-  else if (others.length > 0) out(wrap(`${paint('red', '✗')} ${f.claim} is no longer shown, but ${others.map((x) => `${x.claim}: ${x.what}`).join('; ')}`, 2))
-  else out(`${paint('green', '✓')} ${f.claim} is no longer shown`)
-  if (json !== undefined) writeJson(json, { command: 'replay', file: path, claim: f.claim, strategy: strategy.name, shown: shown?.what ?? null, others })
+  else if (others.length > 0) {
+    const said = others.map((x) => `${x.claim}: ${x.what}`).join('; ')
+    out(wrap(`${paint('red', '✗')} ${f.claim} is no longer shown, but ${said}`, 2))
+  } else out(`${paint('green', '✓')} ${f.claim} is no longer shown`)
+  if (json !== undefined) {
+    writeJson(json, { command: 'replay', file: path, claim: f.claim, strategy: strategy.name, shown: shown?.what ?? null, others })
+  }
   return shown === undefined && others.length === 0 ? EXIT.pass : EXIT.failed
 }

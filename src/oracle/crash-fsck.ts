@@ -95,7 +95,8 @@ export class FsckJudge implements ImageJudge {
     const hasJournal = this.#recording.layout.journalIno !== 0
     if (hasJournal) {
       const replayed = await run('e2fsck', ['-E', 'journal_only', '-y', this.#file.path])
-      if (replayed.code > 1) lines.push(`the replay ends with ${replayed.code}: ${objections(`${replayed.stdout}\n${replayed.stderr}`)[0] ?? ''}`)
+      const [first = ''] = objections(`${replayed.stdout}\n${replayed.stderr}`)
+      if (replayed.code > 1) lines.push(`the replay ends with ${replayed.code}: ${first}`)
     }
     const { code, stdout, stderr } = await run('e2fsck', ['-f', '-n', this.#file.path])
     if (code !== 0) lines.push(...objections(`${stdout}\n${stderr}`))

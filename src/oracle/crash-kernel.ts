@@ -68,7 +68,8 @@ export class CrashKernelJudge implements ImageJudge {
       : this.#disk.mountReadOnly(this.#root, formatOf(this.#recording.mode))
     if (done < 0) {
       // A superblock whose sums or times are torn apart is refused: where nothing orders metadata that may be.
-      return { promises: 1, recovered: false, findings: [made('I28', `the kernel does not mount it: ${errnoName(-done)}`, this.#mode.structure)] }
+      const finding = made('I28', `the kernel does not mount it: ${errnoName(-done)}`, this.#mode.structure)
+      return { promises: 1, recovered: false, findings: [finding] }
     }
     const findings: Finding[] = []
     let promises = 0
@@ -125,7 +126,8 @@ export class CrashKernelJudge implements ImageJudge {
       const self = { path, ino: stat.ino, isDirectory: stat.isDirectory() }
       if (!self.isDirectory) return [self]
       const below = readdirSync(full, { withFileTypes: true })
-      return [self, ...below.flatMap((e) => (e.isFile() || e.isDirectory() ? this.#walk(path === '' ? e.name : `${path}/${e.name}`, findings) : []))]
+      const names = below.filter((e) => e.isFile() || e.isDirectory()).map((e) => (path === '' ? e.name : `${path}/${e.name}`))
+      return [self, ...names.flatMap((name) => this.#walk(name, findings))]
     } catch (e) {
       findings.push(made('I28', `${path}: ${(e as NodeJS.ErrnoException).code ?? 'cannot be read'}`, this.#mode.structure))
       return []

@@ -10,7 +10,7 @@ import type { TapeData } from '../../sim/tape.ts'
 import { Bad, type Design, designOf, programOf, tapeOf } from '../check/counterexample.ts'
 import type { Operation } from '../workload/operation.ts'
 import { operationProblem } from '../workload/schema.ts'
-import { CRASH_MODES, type CrashMode } from './declared.ts'
+import { CRASH_MODES } from './declared.ts'
 import type { Scenario } from './scenario.ts'
 
 /** The version of the file format. */
@@ -32,7 +32,8 @@ export interface CrashFile {
   readonly picture: readonly string[]
 }
 
-const lines = (list: readonly unknown[]): string => (list.length === 0 ? '[]' : `[\n${list.map((x) => `    ${JSON.stringify(x)}`).join(',\n')}\n  ]`)
+const lines = (list: readonly unknown[]): string =>
+  (list.length === 0 ? '[]' : `[\n${list.map((x) => `    ${JSON.stringify(x)}`).join(',\n')}\n  ]`)
 
 /** The file's text. Same counterexample, same text. */
 export const printCrash = (c: CrashFile): string => {
@@ -55,21 +56,24 @@ const bad = (at: string, want: string): never => {
   throw new Bad(`${at}: must be ${want}`)
 }
 const textOf = (v: unknown, at: string): string => (typeof v === 'string' && v !== '' ? v : bad(at, 'a text that is not empty'))
-const wholeOf = (v: unknown, at: string): number => (Number.isSafeInteger(v) && (v as number) >= 0 ? (v as number) : bad(at, 'a whole number'))
+const wholeOf = (v: unknown, at: string): number =>
+  (Number.isSafeInteger(v) && (v as number) >= 0 ? (v as number) : bad(at, 'a whole number'))
 const flagOf = (v: unknown, at: string): boolean => (typeof v === 'boolean' ? v : bad(at, 'true or false'))
-const fieldsOf = (v: unknown, at: string): Fields => (typeof v === 'object' && v !== null && !Array.isArray(v) ? (v as Fields) : bad(at, 'an object'))
+const fieldsOf = (v: unknown, at: string): Fields =>
+  (typeof v === 'object' && v !== null && !Array.isArray(v) ? (v as Fields) : bad(at, 'an object'))
 
 /** Most bytes of a device that a file may ask for. */
 const MOST_BYTES = 2 ** 32
 
 const scenarioOf = (f: Fields): Scenario => {
   const g = fieldsOf(f['ground'], 'ground')
-  const mode = CRASH_MODES.includes(g['mode'] as CrashMode) ? (g['mode'] as CrashMode) : bad('ground.mode', `one of ${CRASH_MODES.join(', ')}`)
-  const blockSize = [1024, 2048, 4096].includes(g['blockSize'] as number) ? (g['blockSize'] as number) : bad('ground.blockSize', '1024, 2048 or 4096')
+  const mode = CRASH_MODES.find((m) => m === g['mode']) ?? bad('ground.mode', `one of ${CRASH_MODES.join(', ')}`)
+  const blockSize = [1024, 2048, 4096].find((n) => n === g['blockSize']) ?? bad('ground.blockSize', '1024, 2048 or 4096')
   const size = wholeOf(g['size'], 'ground.size')
   if (size > MOST_BYTES || size % blockSize !== 0) bad('ground.size', `a multiple of the block size, at most ${MOST_BYTES}`)
   const ground = {
-    mode, blockSize, size, salt: wholeOf(g['salt'], 'ground.salt'), flushes: flagOf(g['flushes'], 'ground.flushes'), torn: flagOf(g['torn'], 'ground.torn'),
+    mode, blockSize, size, salt: wholeOf(g['salt'], 'ground.salt'),
+    flushes: flagOf(g['flushes'], 'ground.flushes'), torn: flagOf(g['torn'], 'ground.torn'),
   }
   if (f['program'] !== undefined) return { ...ground, program: programOf(f['program']) }
   const list = Array.isArray(f['operations']) ? f['operations'] : bad('operations', 'a list')
@@ -92,7 +96,8 @@ export const parseCrash = (text: string): Either<string, CrashFile> => {
     return right({
       claim: textOf(f['claim'], 'claim'), expected: textOf(f['expected'], 'expected'), actual: textOf(f['actual'], 'actual'),
       strategy: designOf(f['strategy']), scenario: scenarioOf(f), tape: tapeOf(f['tape'] ?? {}),
-      seed: f['seed'] === null ? null : wholeOf(f['seed'], 'seed'), version: textOf(f['version'], 'version'), node: textOf(f['node'], 'node'),
+      seed: f['seed'] === null ? null : wholeOf(f['seed'], 'seed'),
+      version: textOf(f['version'], 'version'), node: textOf(f['node'], 'node'),
       picture: Array.isArray(f['picture']) ? f['picture'].map(String) : [],
     })
   } catch (e) {

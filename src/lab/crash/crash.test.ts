@@ -75,7 +75,8 @@ test('small epochs are exhausted before large ones get their share', () => {
 const record = (mode: Parameters<typeof recordWorkload>[0]['mode'], files = 2) =>
   recordWorkload({ strategy: reserveAllocate, mode, operations: generate('append', 3, { files, bytes: 60_000 }), size: 16 << 20 })
 
-test.each(['ext2', 'ext4,data=ordered', 'ext4,data=journal'] as const)('%s: our judge reads of a state what a mount of its image reads', (mode) => {
+test.each(['ext2', 'ext4,data=ordered', 'ext4,data=journal'] as const)(
+  '%s: our judge reads of a state what a mount of its image reads', (mode) => {
   const recording = record(mode)
   let looked = 0
   for (const { at } of distinctStates(recording, { states: 60, seed: 2 })) {
@@ -113,7 +114,8 @@ test('a shrunk counterexample is written, read back, and shown again', () => {
   expect(c.scenario.operations!.length).toBeLessThan(5)
   const hash = `sha256:${'0'.repeat(64)}`
   const file = {
-    ...c, expected: 'x', actual: c.what, strategy: { name: 'reserve-allocate', file: 'x.ts', hash }, seed: 1, version: '0', node: 'v0', picture: [],
+    ...c, expected: 'x', actual: c.what, strategy: { name: 'reserve-allocate', file: 'x.ts', hash },
+    seed: 1, version: '0', node: 'v0', picture: [],
   }
   const back = parseCrash(printCrash(file))
   if (isLeft(back)) throw new Error(back.left)
@@ -126,7 +128,8 @@ test('a shrunk counterexample is written, read back, and shown again', () => {
 
 test('torn blocks break nothing where the log has checksums', () => {
   const recording = recordWorkload({
-    strategy: reserveAllocate, mode: 'ext4,data=ordered', operations: generate('append', 3, { files: 1, bytes: 20_000 }), size: 16 << 20, torn: true,
+    strategy: reserveAllocate, mode: 'ext4,data=ordered', operations: generate('append', 3, { files: 1, bytes: 20_000 }),
+    size: 16 << 20, torn: true,
   })
   const report = crash(recording, { states: 3000, torn: true, sampleOnly: true })
   expect(report.broken.filter((b) => !b.declared)).toEqual([])

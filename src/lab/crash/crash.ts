@@ -269,7 +269,8 @@ const sizesOf = (recording: Recording, options: CrashOptions): { counts: number[
 }
 
 const boundsOf = (recording: Recording, options: CrashOptions): Bounds => ({
-  states: share(sizesOf(recording, options).all, options.states, options.epochStates ?? 4096), seed: options.seed ?? 1, torn: options.torn ?? false,
+  states: share(sizesOf(recording, options).all, options.states, options.epochStates ?? 4096),
+  seed: options.seed ?? 1, torn: options.torn ?? false,
 })
 
 /** Most runs of the lazy search for one question of an epoch. */
@@ -322,9 +323,8 @@ const tearOf = ({ uncertain }: Epoch, slot: number, bytes: Buffer): { pick: numb
   for (let pick = 1; pick < versions.length; pick++) {
     for (let cut = 1; cut < bytes.length / 512; cut++) {
       const at = cut * 512
-      if (bytes.compare(versions[pick]!, 0, at, 0, at) === 0 && bytes.compare(versions[pick - 1]!, at, bytes.length, at, bytes.length) === 0) {
-        return { pick, cut }
-      }
+      const isNew = bytes.compare(versions[pick]!, 0, at, 0, at) === 0
+      if (isNew && bytes.compare(versions[pick - 1]!, at, bytes.length, at, bytes.length) === 0) return { pick, cut }
     }
   }
   return { pick: 1, cut: 1 }

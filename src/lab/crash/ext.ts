@@ -8,7 +8,9 @@
 import { isLeft } from 'fp-ts/lib/Either.js'
 import { nameOf, slots } from '../../fs/formats/dirents.ts'
 import { FL_EXTENTS, INODE, MAP_BYTES } from '../../fs/formats/inode-table.ts'
-import { COMPAT_HAS_JOURNAL, type Geometry, groupStart, hasSuper, parseSuperblock, SB, SB_POS, SB_SIZE } from '../../fs/formats/superblock.ts'
+import {
+  COMPAT_HAS_JOURNAL, type Geometry, groupStart, hasSuper, parseSuperblock, SB, SB_POS, SB_SIZE,
+} from '../../fs/formats/superblock.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../fs/inode.ts'
 
 /** Reads one block. */
@@ -168,7 +170,8 @@ const pointers = (w: Walk, map: Buffer): void => {
       return
     }
     const last = w.runs.at(-1)
-    if (last !== undefined && last.lblk + last.n === lblk && last.pblk + last.n === pblk) w.runs[w.runs.length - 1] = { ...last, n: last.n + 1 }
+    const joins = last !== undefined && last.lblk + last.n === lblk && last.pblk + last.n === pblk
+    if (joins) w.runs[w.runs.length - 1] = { ...last, n: last.n + 1 }
     else w.runs.push({ lblk, n: 1, pblk, unwritten: false })
   }
   const descend = (level: number, first: number, nr: number): void => {

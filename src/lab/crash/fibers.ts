@@ -2,8 +2,9 @@
  * Fibers: a program that runs on a file system of its own, with or without a journal, step by step under a scheduler.
  *
  * Each run mounts anew: no state is kept or compared between runs, so nothing has to be noted. Data and blocks of the log wait for a
- * fiber of the device, which completes them in any order, and where there is a journal a fiber commits when nobody asked; everything that the device has done is in the log, from the moment at which
- * the fibers begin. What came before them is on the disk as far as it was written.
+ * fiber of the device, which completes them in any order, and where there is a journal a fiber commits when nobody asked. Everything
+ * that the device has done is in the log, from the moment at which the fibers begin. What came before them is on the disk as far as
+ * it was written.
  */
 import { isLeft } from 'fp-ts/lib/Either.js'
 import type { Bio } from '../../block/bio.ts'
@@ -119,7 +120,8 @@ export class FiberSystem implements System {
     this.log = device.log = new CrashLog(this.blockSize)
     device.isHolding = true
     relay.to = choices
-    const fibers = program.fibers.map((actions, i): Fiber => ({ name: `${actions[0]!.op} ${i + 1}`, kernel: this.#run(session, actors[i]!, i) }))
+    const fibers = program.fibers.map((actions, i): Fiber =>
+      ({ name: `${actions[0]!.op} ${i + 1}`, kernel: this.#run(session, actors[i]!, i) }))
     const { journal } = session.fs
     return [
       ...fibers, { name: 'device', kernel: complete(device, relay), daemon: true },

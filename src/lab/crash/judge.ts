@@ -41,6 +41,7 @@ interface FoundFile {
 
 const NOTHING: Answer = { promises: 0, findings: [] }
 const NO_PLAN: ReadonlyMap<number, Buffer> = new Map()
+const planOf = (p: ReadonlyMap<number, Buffer> | string): ReadonlyMap<number, Buffer> => (typeof p === 'string' ? NO_PLAN : p)
 
 const digests = new WeakMap<Buffer, number>()
 
@@ -133,7 +134,7 @@ export class OurJudge {
     const now = this.#raw!.value(this.#plan)
     if (before === now) return
     this.#planned = now
-    const [old, plan] = [before, now].map((p) => (typeof p === 'string' ? NO_PLAN : p)) as [ReadonlyMap<number, Buffer>, ReadonlyMap<number, Buffer>]
+    const [old, plan] = [planOf(before), planOf(now)]
     for (const nr of plan.keys()) if (!this.#varying.has(nr)) return this.#restart()
     for (const nr of old.keys()) if (!plan.has(nr)) this.#engine!.set(nr, this.#raw!.block(nr))
     for (const [nr, bytes] of plan) this.#engine!.set(nr, bytes)

@@ -284,7 +284,8 @@ export class Model {
     const f = this.#fds.get(op.fd)
     if (f === undefined) return
     const n = Math.min(op.len, f.thing.size - op.off)
-    if (n > 0) this.#change(f.thing, op.off, n, t, (block, start, end, at) => fillPayload(block.subarray(start, end), index, this.#salt, at))
+    if (n <= 0) return
+    this.#change(f.thing, op.off, n, t, (block, start, end, at) => fillPayload(block.subarray(start, end), index, this.#salt, at))
   }
 
   #truncate(thing: Thing | null, size: number, t: number): void {

@@ -171,12 +171,16 @@ class FileExpected implements FileAt {
     }
     const older = this.#thing.blocks.get(lblk)?.find((v) => v.digest === digest)
     // A block that was freed and placed again holds what the file had there before: stale bytes of its own.
-    if (older !== undefined) return made(isPromised ? 'I28' : 'I10', `${at} is as operation ${older.op - 1} left it${who}`, !isPromised && this.#mode.stale)
+    if (older !== undefined) {
+      return made(isPromised ? 'I28' : 'I10', `${at} is as operation ${older.op - 1} left it${who}`, !isPromised && this.#mode.stale)
+    }
     const other = this.#ownerOf(digest)
     const mayBeStale = !isPromised && this.#mode.stale
     if (other !== null) return made('I10', `${at} shows ${other}${who}`, mayBeStale)
     const first = bytes.subarray(0, Math.max(4, Math.min(need, bytes.length)))
-    if (first.every((b) => b === 0xaa)) return made('I10', `${at} shows what the disk held before the file system was made${who}`, mayBeStale)
+    if (first.every((b) => b === 0xaa)) {
+      return made('I10', `${at} shows what the disk held before the file system was made${who}`, mayBeStale)
+    }
     return made('I10', `${at} shows bytes that no operation wrote there${who}`, mayBeStale)
   }
 
@@ -240,7 +244,8 @@ class NamesExpected implements NamesAt {
       const ino = found.get(name) ?? 0
       if (inos.includes(ino)) continue
       const what = ino === 0 ? 'is gone' : `names inode ${ino}`
-      wrong.push(made('I28', `${this.name}/${name} ${what}; it was promised to name ${inos.map((i) => (i === 0 ? 'nothing' : `inode ${i}`)).join(' or ')}`))
+      const promised = inos.map((i) => (i === 0 ? 'nothing' : `inode ${i}`)).join(' or ')
+      wrong.push(made('I28', `${this.name}/${name} ${what}; it was promised to name ${promised}`))
     }
     return wrong
   }

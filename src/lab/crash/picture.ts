@@ -19,7 +19,8 @@ const MOST = 14
 /** One operation: `write fd 0: 4096 bytes at 0`. */
 export const sayOperation = (op: Operation): string => {
   const { op: name, t: _, ...rest } = op
-  const fields = Object.entries(rest).filter(([, v]) => v !== undefined).map(([k, v]) => `${k} ${Array.isArray(v) ? v.join('|') : String(v)}`)
+  const fields = Object.entries(rest).filter(([, v]) => v !== undefined)
+    .map(([k, v]) => `${k} ${Array.isArray(v) ? v.join('|') : String(v)}`)
   return fields.length === 0 ? name : `${name} ${fields.join(', ')}`
 }
 
@@ -148,7 +149,8 @@ const blockRuns = (
   if (bytes.every((b) => b === 0)) return add(from, end, 'zeros')
   const own = thing.blocks.get(lblk)?.findLast((v) => v.bytes !== null && v.digest === digestOf(bytes))
   if (own !== undefined) return add(from, end, `as operation ${own.op - 1} left it`)
-  const other = r.model!.things.find((t) => [...t.blocks.values()].some((l) => l.some((v) => v.bytes !== null && v.digest === digestOf(bytes))))
+  const other = r.model!.things.find((t) =>
+    [...t.blocks.values()].some((l) => l.some((v) => v.bytes !== null && v.digest === digestOf(bytes))))
   add(from, end, other === undefined ? 'bytes that nobody wrote there' : `of ${other.label}`)
 }
 

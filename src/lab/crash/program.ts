@@ -73,7 +73,8 @@ export const recordProgram = (o: ProgramOptions, tape: TapeData | Sources): Prog
 }
 
 const isTape = (x: TapeData | Sources): x is TapeData =>
-  typeof (x as { choose?: unknown }).choose !== 'function' && !Object.values(x).some((v) => typeof (v as { choose?: unknown }).choose === 'function')
+  typeof (x as { choose?: unknown }).choose !== 'function' &&
+  !Object.values(x).some((v) => typeof (v as { choose?: unknown }).choose === 'function')
 
 const SYNCING: readonly Action['op'][] = ['fsync', 'sync']
 const ZEROING: readonly Action['op'][] = ['truncate', 'punch', 'zero']
@@ -111,7 +112,8 @@ export class ProgramOracle implements Oracle {
     // A write with O_DSYNC promises itself, a sync all that had returned when it was called.
     const durable = ended.filter((u) => promises.some((r) => r === u || (r.action.op !== 'write' && (r.before & (1 << u.id)) !== 0)))
     const file = new ProgramFile(this.#system, this.#mode, {
-      ended, begun, durable, synced: promises.length > 0 || this.#pastDurable, pastDurable: this.#pastDurable, generation: this.#system.generation,
+      ended, begun, durable, synced: promises.length > 0 || this.#pastDurable, pastDurable: this.#pastDurable,
+      generation: this.#system.generation,
     })
     const directories = this.#mode.nameless || promises.length === 0 ? [] : [new RootNames(file.ino)]
     return { key: `${file.key} ${directories.length}`, files: [file], directories }
@@ -227,7 +229,8 @@ class ProgramFile implements FileAt {
   }
 
   #isOfPast(b: number, pos: number): boolean {
-    return this.#system.history.before.some(({ action, tag }) => tag >= 0 && 'pos' in action && (b === tagByte(tag, pos) || b === tagByte(tag, 0)))
+    return this.#system.history.before.some(({ action, tag }) =>
+      tag >= 0 && 'pos' in action && (b === tagByte(tag, pos) || b === tagByte(tag, 0)))
   }
 
   /** May a write that is not durable have placed a new block here? Where nothing orders data, all of that block may be stale. */

@@ -13,7 +13,9 @@ const write = (pos: number, len: number): Action => ({ op: 'write', pos, len })
 const SYNCED: readonly Action[] = [write(0, 8192), { op: 'sync' }]
 
 /** Pasts. */
-const BEFORE: readonly (readonly Action[])[] = [[], SYNCED, [write(0, 5000), { op: 'sync' }], [...SYNCED, { op: 'truncate', size: 3000 }, { op: 'sync' }]]
+const BEFORE: readonly (readonly Action[])[] = [
+  [], SYNCED, [write(0, 5000), { op: 'sync' }], [...SYNCED, { op: 'truncate', size: 3000 }, { op: 'sync' }],
+]
 
 /** What the first fiber does before its fsync. */
 const CHANGES: readonly (readonly Action[])[] = [

@@ -82,7 +82,8 @@ export const journalOptions = (mode: CrashMode): { readonly journalBlocks?: numb
   (hasJournal(mode) ? { journalBlocks: JOURNAL_BLOCKS, metadataCsum: true } : {})
 
 /** How its journal treats data. */
-export const dataModeOf = (mode: CrashMode): DataMode | 'none' => (hasJournal(mode) ? (mode.slice('ext4,data='.length) as DataMode) : 'none')
+export const dataModeOf = (mode: CrashMode): DataMode | 'none' =>
+  (hasJournal(mode) ? (mode.slice('ext4,data='.length) as DataMode) : 'none')
 
 /** Reads the blocks of a device that nobody writes to any more. */
 export const blockReader = (device: MemoryDevice, blockSize: number): ((nr: number) => Buffer) => {
@@ -115,7 +116,8 @@ export const recordWorkload = (o: RecordOptions): Recording => {
   const first = device.fork()
   const recorder = new RecordingDevice(device, blockSize)
   const mounted = mount(recorder, {
-    strategy: o.strategy, journal: dataModeOf(mode), ...(o.maxFolioOrder !== undefined && { maxFolioOrder: o.maxFolioOrder }), ...(o.verbs && { verbs: o.verbs }),
+    strategy: o.strategy, journal: dataModeOf(mode),
+    ...(o.maxFolioOrder !== undefined && { maxFolioOrder: o.maxFolioOrder }), ...(o.verbs && { verbs: o.verbs }),
   })
   if (isLeft(mounted)) throw new Error(mounted.left.message)
   const { posix, fs } = mounted.right
@@ -143,5 +145,6 @@ export const recordWorkload = (o: RecordOptions): Recording => {
   const layout = layoutOf(read, blockSize, size)
   if (typeof layout === 'string') throw new Error(layout)
   const oracle = new ModelOracle(model, declared[mode], o.torn)
-  return { log, first, medium: () => new Medium(read), layout, mode, oracle, recover: recoveryOf(layout, read), model, size, operations: index, failed }
+  const recover = recoveryOf(layout, read)
+  return { log, first, medium: () => new Medium(read), layout, mode, oracle, recover, model, size, operations: index, failed }
 }

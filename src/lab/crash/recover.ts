@@ -18,7 +18,8 @@ export const recoveryOf = (layout: Layout, read: ReadBlock): Recover | null => {
   if (layout.journalIno === 0) return null
   const { blockSize } = layout.geo
   const places: number[] = []
-  for (const { n, pblk } of mapOf(layout, read, inodeOf(layout, read, layout.journalIno)).runs) for (let i = 0; i < n; i++) places.push(pblk + i)
+  const { runs } = mapOf(layout, read, inodeOf(layout, read, layout.journalIno))
+  for (const { n, pblk } of runs) for (let i = 0; i < n; i++) places.push(pblk + i)
   const supers = new WeakMap<Buffer, JournalSuper | string>()
   const unescaped = new WeakMap<Buffer, Buffer>()
   let reader: LogReader | null = null

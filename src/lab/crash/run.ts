@@ -14,7 +14,7 @@ import { encodeState } from './scenario.ts'
 
 /** Claims that a crash is judged by, with what they say of it. */
 export const CRASH_CLAIMS: Readonly<Record<string, string>> = {
-  I5: 'After recovery no block has two owners, the bitmaps and counts are true, every name leads to an inode in use, and links are as many as names.',
+  I5: 'After recovery no block has two owners, bitmaps and counts are true, names lead to inodes in use, and links are as many as names.',
   I10: 'No byte of a former owner of a block, and none of fresh memory, is ever readable after recovery.',
   I18: 'A recovered size never goes beyond the end of data of a completed I/O.',
   I19: 'Bytes past the end read as zeros after any extension, after recovery, too.',
@@ -68,7 +68,8 @@ export const crashWorkload = (
 export const smallest = (o: RunOptions, b: Broken, scenario: Scenario, recording: Recording): CrashCounterexample => {
   const { strategy, seed, verbs } = o
   const tape = 'tape' in recording ? (recording as { tape: CrashCounterexample['tape'] }).tape : {}
-  return shrinkCrash(b.claim, scenario, tape, { strategy, seed, states: Math.min(o.states, 400), tries: o.tries ?? 250, ...(verbs && { verbs }) }) ??
+  const bench = { strategy, seed, states: Math.min(o.states, 400), tries: o.tries ?? 250, ...(verbs && { verbs }) }
+  return shrinkCrash(b.claim, scenario, tape, bench) ??
     { claim: b.claim, what: b.what, scenario, tape: { ...tape, ...encodeState(recording, scenario, b.first) } }
 }
 

@@ -75,7 +75,8 @@ export const decodeState = (r: Recording, drive: DriveOptions, { crash = [], tea
   const picks = epoch.uncertain.map((u, i) => Math.max(0, versionsAt(epoch, u, point) - 1 - (crash[i + 1]?.pick ?? 0)))
   const torn = tear[0]
   const slot = torn === undefined ? -1 : epoch.uncertain.findIndex((u) => torn.label === `block ${u.nr}`)
-  return { epoch: epoch.index, point, picks, tear: slot < 0 || torn!.pick < 1 || picks[slot]! < 1 ? null : { slot, pick: picks[slot]!, cut: torn!.pick } }
+  const isWhole = slot < 0 || torn!.pick < 1 || picks[slot]! < 1
+  return { epoch: epoch.index, point, picks, tear: isWhole ? null : { slot, pick: picks[slot]!, cut: torn!.pick } }
 }
 
 /** A state made: its epoch, and what stands in each uncertain block. */

@@ -83,7 +83,10 @@ class CrashShrinker {
       recording = schedule !== null || scenario.program === undefined
         ? recordScenario(this.#bench.strategy, scenario, schedule ?? {}, this.#bench.verbs)
         : recordProgram(
-          { strategy: this.#bench.strategy, mode: scenario.mode, program: scenario.program, ...(this.#bench.verbs && { verbs: this.#bench.verbs }) },
+          {
+            strategy: this.#bench.strategy, mode: scenario.mode, program: scenario.program,
+            ...(this.#bench.verbs && { verbs: this.#bench.verbs }),
+          },
           randomChoices(n, { schedule: 0.35, fault: 0, short: 0 }),
         )
     } catch (e) {
@@ -156,7 +159,8 @@ class CrashShrinker {
   #program(): void {
     const smallerPrograms = (p: Program): Program[] => [
       ...(p.fibers.length > 1 ? p.fibers.map((_, i) => ({ ...p, fibers: without(p.fibers, i) })) : []),
-      ...p.fibers.flatMap((f, i) => (f.length > 1 ? f.map((_, a) => ({ ...p, fibers: p.fibers.map((g, j) => (i === j ? without(f, a) : g)) })) : [])),
+      ...p.fibers.flatMap((f, i) => (f.length === 1 ? [] : f.map((_, a) =>
+        ({ ...p, fibers: p.fibers.map((g, j) => (i === j ? without(f, a) : g)) })))),
       ...(p.before.length > 0 ? [{ ...p, before: [] }] : []),
       ...(p.config.folioOrder > 0 ? [{ ...p, config: { ...p.config, folioOrder: 0 } }] : []),
       ...(p.config.blockSize < 4096 ? [{ ...p, config: { ...p.config, blockSize: 4096 as const } }] : []),
@@ -225,7 +229,10 @@ const without = <A>(list: readonly A[], i: number): A[] => [...list.slice(0, i),
 /** Plainer forms of an operation. */
 const smaller = (op: Operation, block: number): Operation[] => {
   const out: Operation[] = []
-  if (op.op === 'writev') out.push({ op: 'write', fd: op.fd, len: op.lens.reduce((a, b) => a + b, 0), ...(op.off !== undefined && { off: op.off }) })
+  if (op.op === 'writev') {
+    const len = op.lens.reduce((a, b) => a + b, 0)
+    out.push({ op: 'write', fd: op.fd, len, ...(op.off !== undefined && { off: op.off }) })
+  }
   if (op.op === 'write') {
     const { off, ...rest } = op
     if (op.len !== block) out.push({ ...rest, len: block, off: 0 }, { ...op, len: block })

@@ -28,7 +28,8 @@ const BLOCK_UNINIT = 2
 /** Most sentences about one state. */
 const MOST = 4
 
-const hasMap = (i: FoundInode): boolean => i.isFile || i.isDirectory || ((i.mode & 0o170000) === 0o120000 && !i.isShort) || (i.ino < 11 && i.mode !== 0)
+const hasMap = (i: FoundInode): boolean =>
+  i.isFile || i.isDirectory || ((i.mode & 0o170000) === 0o120000 && !i.isShort) || (i.ino < 11 && i.mode !== 0)
 
 /** The questions about the structure of one file system. */
 export class Structure {
@@ -174,7 +175,8 @@ export class Structure {
         const isSet = (bits[i >>> 3]! & (1 << (i & 7))) !== 0
         if (!isSet) free++
         if (isSet === (owner[start + i] !== 0)) continue
-        wrong.push(isSet ? `block ${start + i} is in use by the bitmap and nobody's` : `block ${start + i} of ${sayOwner(owner[start + i]!)} is free by the bitmap`)
+        wrong.push(isSet ? `block ${start + i} is in use by the bitmap and nobody's`
+          : `block ${start + i} of ${sayOwner(owner[start + i]!)} is free by the bitmap`)
         if (wrong.length > MOST) return
       }
       const { nr, at } = this.#desc(g)
