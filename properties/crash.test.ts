@@ -17,7 +17,6 @@ test.each(strategies.map((s) => s.name))('%s keeps what it promised in every mod
   for (const mode of CRASH_MODES) {
     for (const row of crashByOurs(design(name), mode, CRASH_BUDGETS.smoke)) {
       expect([mode, row.workload, row.broken]).toEqual([mode, row.workload, []])
-      expect(row.promises).toBeGreaterThan(row.states / 2)
     }
   }
 })

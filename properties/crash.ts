@@ -18,15 +18,12 @@ import { CrashKernelJudge } from '../src/oracle/crash-kernel.ts'
 import { FsckJudge } from '../src/oracle/crash-fsck.ts'
 import { strategies } from '../src/strategies/index.ts'
 
-/** Asked of each design and mode: states of each workload by ours, runs of concurrent programs, states by the kernel and by e2fsck. */
+/** Asked of each design and mode: the workloads, states of each by ours, runs of concurrent programs, states by the kernel and by e2fsck. */
 export const CRASH_BUDGETS = {
-  smoke: { states: 150, runs: 6, kernel: 0, fsck: 0 },
-  ci: { states: 1500, runs: 60, kernel: 40, fsck: 0 },
-  deep: { states: 6000, runs: 500, kernel: 700, fsck: 100 },
+  smoke: { workloads: ['append'], states: 150, runs: 6, kernel: 0, fsck: 0 },
+  ci: { workloads: ['append', 'mixed'], states: 1500, runs: 60, kernel: 40, fsck: 0 },
+  deep: { workloads: ['append', 'mixed'], states: 6000, runs: 500, kernel: 700, fsck: 100 },
 } as const
-
-/** Workloads that are recorded. */
-export const CRASH_WORKLOADS = ['append', 'mixed'] as const
 
 /** What became of one design in one mode. */
 export interface Crashed {
@@ -53,9 +50,10 @@ const options = (strategy: AnyStrategy, mode: CrashMode, states: number): RunOpt
 
 /** By our own judge: workloads and concurrent programs. */
 export const crashByOurs = (
-  strategy: AnyStrategy, mode: CrashMode, { states, runs }: { readonly states: number; readonly runs: number },
+  strategy: AnyStrategy, mode: CrashMode,
+  { workloads, states, runs }: { readonly workloads: readonly string[]; readonly states: number; readonly runs: number },
 ): Crashed[] => {
-  const rows = CRASH_WORKLOADS.map((workload) => {
+  const rows = workloads.map((workload) => {
     const recording = recordRun(options(strategy, mode, states), [...openWorkload(workload).operations])
     return rowOf(strategy.name, mode, 'ours', workload, crash(recording, { states, seed: 1 }))
   })
