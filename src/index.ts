@@ -23,6 +23,7 @@ export { getBlock } from './strategies/get-block.ts'
 export { dispute, strategies } from './strategies/index.ts'
 export { invalidateSplice } from './strategies/invalidate-splice.ts'
 export { invalidateThenAdd } from './strategies/invalidate-then-add.ts'
+export { lockAllFolios } from './strategies/lock-all-folios.ts'
 export { lockAndUnmap } from './strategies/lock-and-unmap.ts'
 export {
   prepareCopyPunch, prepareCopyUnwritten, prepareCopyZero, prepareCopyZeroPage,
@@ -69,6 +70,18 @@ export { ChoppySource, type ChoppyOptions } from './iov/choppy-source.ts'
 export { MemorySource, type WriteSource } from './iov/source.ts'
 export { IovIter } from './iov/iov-iter.ts'
 export { UserMemory } from './iov/user-memory.ts'
+
+// --- pipes, and pages that are given away
+export type { Donor, Refusal, Undo } from './fs/donor.ts'
+export { Pipe, PIPE_SLOTS } from './pipe/pipe.ts'
+export { type BufferOps, CAN_MERGE, GIFT, type PageOrigin, PipeBuffer, STOLEN } from './pipe/pipe-buffer.ts'
+export { pipeRead, pipeWrite, setPipeSlots, waitForData, waitForSpace } from './pipe/pipe-io.ts'
+export { PipeSource } from './pipe/pipe-source.ts'
+export { Pipes } from './pipe/pipes.ts'
+export {
+  SPLICE_FLAGS, type SpliceFlag, spliceFromFile, splicePipes, spliceToFile, tee, vmsplice,
+} from './pipe/splice.ts'
+export { mapPages, UserPages } from './pipe/user-pages.ts'
 
 // --- workloads
 export { type Operation, type Workload, type WorkloadHeader, WORKLOAD_SCHEMA } from './lab/workload/operation.ts'

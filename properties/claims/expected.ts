@@ -21,7 +21,7 @@ export interface Expectation {
 export const DESIGNS = [
   'get-block', 'reserve-allocate', 'reserve-copy-allocate', 'invalidate-splice', 'invalidate-then-add', 'lock-and-unmap',
   'prepare-copy-unwritten', 'prepare-copy-punch', 'prepare-copy-zero', 'prepare-copy-zero-page', 'delalloc-per-block',
-  'dontcache', 'write-through', 'write-through-atomic',
+  'dontcache', 'write-through', 'write-through-atomic', 'lock-all-folios',
 ] as const
 /** The name of a design that comes along. */
 export type Design = (typeof DESIGNS)[number]
@@ -135,6 +135,14 @@ const UNUSUAL: Readonly<Record<Design, Readonly<Record<string, Expectation>>>> =
     I13: pass('it is all of the write or an errno'),
     I26: pass('what cannot be read in part fails it, which faultIn declares'),
     I32: pass('where all can be read it does what others do'),
+  },
+  'lock-all-folios': {
+    I13: pass('a write that is done again returns the most that ever stood'),
+    I15: pass('it is done again once: after that it holds the inode lock'),
+    I16: pass('the invalidate lock is shared and comes before the folios; undo takes it anew'),
+    I20: pass('two writes without the inode lock have all their folios locked, or are done again under it'),
+    I24: pass('truncation takes the invalidate lock, which each write shares'),
+    I26: pass('space is promised folio by folio, and the write ends where it does'),
   },
 }
 

@@ -38,6 +38,8 @@ export class Mapping {
   cut = false
   /** `commit` wrote the data to disk itself: do not dirty. */
   durable = false
+  /** `begin` took the invalidate lock, shared; `end` gives it back. */
+  shares = false
   readonly #extents: Extent[] = []
   #extentCount = 0
   readonly #made: Made[] = []

@@ -38,6 +38,7 @@ export function* performWrite<E extends Errno, L extends Errno>(
   k: Verbs, s: Strategy<E, L>, w: Write, m: Mapping,
 ): Kernel<number, E | L | 'EFAULT' | 'ENOMEM' | 'EIO' | 'EINTR' | 'ERESTARTSYS' | 'EAGAIN'> {
   let exclusive = s.exclusive === undefined || w.append || s.exclusive(k, w) || w.donor !== null
+  w.exclusive = exclusive
   if (exclusive && w.nowait) yield* noWait(k, k.acquire(w.inode.rwsem), 'EAGAIN.lock')
   else if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)
   // Not once the plain prefix wrote some of it: the end is then after our own bytes.
@@ -70,11 +71,12 @@ export function* performWrite<E extends Errno, L extends Errno>(
       retries++
       errno = null
     }
-    if (turn.stopped && !exclusive && errno === null) {
-      // A design without the inode lock starts again from pos, alone, after a short copy (bcachefs).
+    if (!exclusive && errno === null && w.done < w.len) {
+      // A design without the inode lock writes all at once, or starts again from pos, alone (bcachefs).
       if (w.nowait) { errno = 'EAGAIN'; break }
       yield* k.acquire(w.inode.rwsem)
       exclusive = true
+      w.exclusive = true
       best = Math.max(best, w.done)
       w.done = 0
       chunk = w.len

@@ -13,7 +13,7 @@
 import type { Errno } from '../kernel/errno.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { roundDown, roundUp } from '../kernel/units.ts'
-import { DIRTY, type Folio, UPTODATE } from '../pagecache/folio.ts'
+import { DIRTY, type Folio, UPTODATE, WRITE_FAILED } from '../pagecache/folio.ts'
 import type { Mapping } from './mapping.ts'
 import { holdSplits, releaseSplits } from './splits.ts'
 import type { Verbs } from './verbs.ts'
@@ -60,8 +60,9 @@ export function* writeThrough(k: Verbs, w: Write, m: Mapping, from: number, n: n
   for (const f of started) f.writeback = false
   const stands = whole && errno !== null ? 0 : Math.max(0, done - from)
   if (errno !== null) {
-    forget(k, w, m, from, stands, older)
-    yield* unwrite(k, w, from + stands, from + n)
+    const past = stands > 0 ? roundUp(from + stands, fs.blockSize) : roundDown(from, fs.blockSize)
+    forget(k, w, m, from, past, older)
+    yield* unwrite(k, w, past, from + n)
   }
   if (stands > 0) {
     if (from + stands > k.size(inode)) k.setSize(inode, from + stands, from)
@@ -80,10 +81,10 @@ function* parts(w: Write, from: number): Generator<{ readonly f: Folio; readonly
   }
 }
 
-/** Add the positions of the dirty blocks of [off, off + n) to `dirty`. */
+/** Add the positions of blocks of [off, off + n) that are dirty, or that an older writeback may have failed to write, to `dirty`. */
 const noteDirty = (f: Folio, off: number, n: number, dirty: number[]): void => {
   const block = 1 << f.blockShift
-  for (let b = roundDown(off, block); b < off + n; b += block) if ((f.bits(b) & DIRTY) !== 0) dirty.push(f.pos + b)
+  for (let b = roundDown(off, block); b < off + n; b += block) if ((f.bits(b) & (DIRTY | WRITE_FAILED)) !== 0) dirty.push(f.pos + b)
 }
 
 /** Where the first block of [off, off + n) begins that found no place. */
@@ -105,10 +106,9 @@ function* unwrite(k: Verbs, w: Write, from: number, to: number): Kernel<void> {
   k.release(inode.mapLock)
 }
 
-/** Rule (3), for what lies past the bytes that stand. `older`: positions of blocks that were dirty before. */
-const forget = (k: Verbs, w: Write, m: Mapping, from: number, stands: number, older: readonly number[]): void => {
+/** Rule (3), for blocks from `keep` on. `older`: positions of those that hold what is nowhere else. */
+const forget = (k: Verbs, w: Write, m: Mapping, from: number, keep: number, older: readonly number[]): void => {
   const block = w.fs.blockSize
-  const keep = stands > 0 ? roundUp(from + stands, block) : roundDown(from, block)
   for (const { f, off, len } of parts(w, from)) {
     for (let b = roundDown(off, block); b < off + len; b += block) {
       const pos = f.pos + b

@@ -30,6 +30,8 @@ export class Write {
   stable = false
   /** RWF_NOWAIT: nothing is waited for (nowait.ts). */
   nowait = false
+  /** The inode lock is held for it. */
+  exclusive = false
   /** The source is kernel memory by now. */
   bounced = false
   /** Bytes accepted so far; what write(2) returns in the end. */

@@ -5,6 +5,7 @@ import { dontcache } from './dontcache.ts'
 import { getBlock } from './get-block.ts'
 import { invalidateSplice } from './invalidate-splice.ts'
 import { invalidateThenAdd } from './invalidate-then-add.ts'
+import { lockAllFolios } from './lock-all-folios.ts'
 import { lockAndUnmap } from './lock-and-unmap.ts'
 import {
   prepareCopyPunch, prepareCopyUnwritten, prepareCopyZero, prepareCopyZeroPage,
@@ -34,4 +35,4 @@ export const debated: readonly AnyStrategy[] = [
 ]
 
 /** All designs. */
-export const strategies: readonly AnyStrategy[] = [...debated, dontcache, writeThrough, writeThroughAtomic]
+export const strategies: readonly AnyStrategy[] = [...debated, dontcache, writeThrough, writeThroughAtomic, lockAllFolios]

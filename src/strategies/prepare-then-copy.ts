@@ -24,7 +24,7 @@
  * are placed: a written block without data must not be read. Flaws: the space of a short copy is spent (but `punch`), and
  * after a crash a block placed as written may show its former owner, as in ext2.
  */
-import { HOLE, MAPPED, UNWRITTEN } from '../fs/extent-map.ts'
+import { MAPPED, UNWRITTEN } from '../fs/extent-map.ts'
 import type { Mapping } from '../fs/mapping.ts'
 import { punchMade } from '../fs/settle.ts'
 import type { SpaceError } from '../fs/space.ts'
@@ -32,10 +32,9 @@ import type { Strategy } from '../fs/strategy.ts'
 import { punchUnfilled, reserveForPunch, zeroUnfilled } from '../fs/unfilled.ts'
 import type { Verbs } from '../fs/verbs.ts'
 import type { Write } from '../fs/write.ts'
-import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
-import { unitsTouched } from '../kernel/units.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import { DIRTY, type Folio } from '../pagecache/folio.ts'
-import { cachedFolio } from './cached-folio.ts'
+import { lookUpAll, placedFolio } from './placed-folio.ts'
 import { mappedByExtent } from './reserve-allocate.ts'
 
 /** What becomes of a block that was placed and not filled. */
@@ -60,38 +59,12 @@ export const prepareThenCopyDesign = (way: WayOut): Strategy<SpaceError | 'EIO',
   mapped: mappedByExtent,
 
   *begin(k, w, m) {
-    const block = w.fs.blockSize
-    const first = Math.floor(m.pos / block)
-    const end = first + unitsTouched(m.pos, m.len, block)
-    yield* k.acquire(w.inode.mapLock)
-    try {
-      let holes = 0
-      for (let b = first; b < end; ) {
-        const e = w.fs.lookup(k, w.inode, m, b, end - b)
-        if (e.state === HOLE) holes++
-        b += e.n
-      }
-      m.cookie = k.cookie(w.inode)
-      if (way === 'punch') yield* reserveForPunch(k, w, m, holes)
-    } finally {
-      k.release(w.inode.mapLock)
-    }
+    yield* way === 'punch' ? lookUpAll(k, w, m, (holes) => reserveForPunch(k, w, m, holes)) : lookUpAll(k, w, m)
   },
 
   *getFolio(k, w, m, pos, n) {
-    const f = yield* cachedFolio(k, w, pos, n, 'cuts')
-    const to = Math.min(pos + n, f.pos + f.size)
-    let upto = pos
-    yield* k.acquire(w.inode.mapLock)
-    try {
-      // A stale mapping places nothing: the pipeline asks again.
-      upto = m.cookie === k.cookie(w.inode) ? yield* place(k, w, m, way, pos, to) : to
-    } finally {
-      k.release(w.inode.mapLock)
-      if (upto === pos) k.unlockFolio(f)
-    }
-    if (upto < to) m.len = upto - m.pos
-    return f
+    const state = way === 'unwritten' && w.fs.format.hasUnwritten ? UNWRITTEN : MAPPED
+    return yield* placedFolio(k, w, m, pos, n, 'cuts', (lblk, blocks) => w.fs.allocate(k, w.inode, m, lblk, blocks, state))
   },
 
   *putFolio(k, w, m, f, off, n, accepted) {
@@ -105,23 +78,6 @@ export const prepareThenCopyDesign = (way: WayOut): Strategy<SpaceError | 'EIO',
     yield* punchMade(k, w, m, Math.ceil(k.size(w.inode) / w.fs.blockSize))
   },
 })
-
-/** Place blocks below the holes of [pos, to). @returns how far it came; raises only if that is nowhere */
-function* place(
-  k: Verbs, w: Write, m: Mapping, way: WayOut, pos: number, to: number,
-): Kernel<number, SpaceError | 'EIO'> {
-  const block = w.fs.blockSize
-  const state = way === 'unwritten' && w.fs.format.hasUnwritten ? UNWRITTEN : MAPPED
-  const end = Math.ceil(to / block)
-  for (let b = Math.floor(pos / block); b < end; ) {
-    const e = m.at(b)!
-    const n = Math.min(e.lblk + e.n, end) - b
-    const placed = e.state === HOLE ? yield* attempt(() => w.fs.allocate(k, w.inode, m, b, n, state)) : null
-    if (placed?._tag === 'Left') return b * block > pos ? b * block : yield* raise(placed.left)
-    b += placed?.right ?? n
-  }
-  return to
-}
 
 /** Take the way out with the blocks of [off, off + n) that this write placed and did not fill. The folio is locked. */
 function* leave(

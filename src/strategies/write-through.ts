@@ -7,7 +7,7 @@
  * | get    | folio              | one folio at a time; **atomic**: all of the write  | ENOMEM        | end                           |
  * | edges  | folio              | zero or read                                       | EIO           | end                           |
  * | copy   | folio              | bytes visible at once; **atomic**: never short     | short         | end                           |
- * | commit | folio, map         | write-protect, place, write, **wait**, sizes       | **EIO ENOSPC late** | dirty blocks stay as they are |
+ * | commit | folio, map         | write-protect, place, write, **wait**, sizes       | **EIO, ENOSPC late** | dirty blocks stay so |
  * | end    | invalidate         | unreserve the rest                                 | never         | punch what has no data        |
  *
  * The proposal of February 2026 (RWF_WRITETHROUGH for buffered atomic writes): "folio lock -> copy -> initiate and complete writeback ->
