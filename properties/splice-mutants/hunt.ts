@@ -39,8 +39,8 @@ export interface Hunted {
 
 const PIPES: readonly SourceName[] = SOURCES.filter((s) => !['memory', 'writev', 'mapping'].includes(s))
 /** Sequences, and steps of each. */
-const SEQUENCES = 150
-const STEPS = 25
+const SEQUENCES = 500
+const STEPS = 40
 
 /** Look for what a claim names. */
 export const run = ({ strategy: name, claim }: Order): Hunted => {
@@ -116,7 +116,8 @@ function* faults(strategy: AnyStrategy, note: Note): Generator<number> {
       if (world === null) continue
       const go = (plan: { fail: readonly number[]; sticky?: boolean }): readonly string[] => {
         const f = new FaultPlan(plan)
-        for (const v of runOnce(world, new RecordingTape({ fault: f })).violations) note(v.claim, `${sayWorld(world)}, failing ${f.failed.join(' ')}`, v.what)
+        const { violations } = runOnce(world, new RecordingTape({ fault: f }))
+        for (const v of violations) note(v.claim, `${sayWorld(world)}, failing ${f.failed.join(' ')}`, v.what)
         return f.reached
       }
       const reached = go({ fail: [] })

@@ -32,14 +32,20 @@ const main = async (only: readonly string[]): Promise<number> => {
     const h = await huntFor(m.id, { strategy: m.strategy, claim: m.claim })
     const by = h.broken[m.claim]
     const others = Object.keys(h.broken).filter((c) => c !== m.claim)
-    const end = by === undefined ? `LIVES after ${h.executions} executions` : `killed in ${h.executions} executions, ${h.seconds.toFixed(1)} s: ${by.what}`
-    process.stdout.write(`${m.id} ${m.claim} ${end}${others.length === 0 ? '' : `; also broke ${others.join(', ')}`}\n${by === undefined ? '' : `    ${by.where}\n`}`)
+    const end = by === undefined ? `LIVES after ${h.executions} executions`
+      : `killed in ${h.executions} executions, ${h.seconds.toFixed(1)} s: ${by.what}`
+    const more = others.length === 0 ? '' : `; also broke ${others.join(', ')}`
+    process.stdout.write(`${m.id} ${m.claim} ${end}${more}\n${by === undefined ? '' : `    ${by.where}\n`}`)
     return by !== undefined
   })
   const good = await huntFor(null, { strategy: 'reserve-allocate', claim: null })
-  process.stdout.write(`${killed.filter((k) => k).length} of ${chosen.length} splice mutants killed; the good sources, ${good.executions} executions: ` +
-    `${Object.entries(good.broken).map(([c, b]) => `${c} broken: ${b.what}, ${b.where}`).join('; ') || 'nothing is broken'}\n`)
+  const broken = Object.entries(good.broken).map(([c, b]) => `${c} broken: ${b.what}, ${b.where}`).join('; ') || 'nothing is broken'
+  process.stdout.write(`${killed.filter((k) => k).length} of ${chosen.length} splice mutants killed; `)
+  process.stdout.write(`the good sources, ${good.executions} executions: ${broken}\n`)
   return killed.every((k) => k) && Object.keys(good.broken).length === 0 ? 0 : 1
 }
 
-if (import.meta.main) process.exitCode = await main(parseArgs({ options: { only: { type: 'string', multiple: true, default: [] } } }).values.only)
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { only: { type: 'string', multiple: true, default: [] } } })
+  process.exitCode = await main(values.only)
+}

@@ -97,8 +97,8 @@ export const SPLICE_CLAIMS: readonly SpliceClaim[] = [
   },
   {
     id: 'SPLICE-4', short: 'no reader sees a page on its way',
-    sentence: 'From its insertion until its write accepts it a page is locked and not uptodate; if the write is undone, a reader gets the ' +
-      'hole or the old data, never the page.',
+    sentence: 'From its insertion until its write accepts it a page is locked and not uptodate; if the write is undone, a reader ' +
+      'gets the hole or the old data, never the page.',
     source: '485ddb4b9741: a page that is inserted uptodate cannot be taken back', judges: [onItsWay(notYet), onItsWay(unlocked)],
   },
   {

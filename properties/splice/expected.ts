@@ -17,7 +17,8 @@ export interface SpliceExpectation {
 /** All pass. The second reason is where the design does it differently. */
 export const SPLICE_EXPECTED: readonly SpliceExpectation[] = [
   {
-    claim: 'SPLICE-1', why: 'the pipe is consumed after the write, by what the write accepted; a given page is accepted whole or not at all',
+    claim: 'SPLICE-1',
+    why: 'the pipe is consumed after the write, by what the write accepted; a given page is accepted whole or not at all',
     but: {
       'reserve-copy-allocate': 'a late ENOMEM that would cut a given page lets none of it stand, and the rest of the write is copied',
       'invalidate-splice': 'as reserve-copy-allocate; a given page is private until the commit, so nothing is taken out of the file',

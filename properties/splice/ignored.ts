@@ -33,7 +33,8 @@ const outcomeOf = (program: Program, strategy: AnyStrategy, verbs?: typeof Verbs
     contents = look.contents
     return []
   }
-  const world = new World(program, { strategy, judges: [{ claim: 'SPLICE-6', on: 0, when: ['cold'], rest: keep }], ...(verbs && { verbs }) })
+  const judges = [{ claim: 'SPLICE-6', on: 0, when: ['cold' as const], rest: keep }]
+  const world = new World(program, { strategy, judges, ...(verbs && { verbs }) })
   execute(world, straight, { steps: 4000 })
   const results = world.history.records.map((r) => `${r.errno ?? r.n}${r.spliced === null ? '' : ` (${r.spliced.what})`}`)
   return { results: results.join(' '), contents }

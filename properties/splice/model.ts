@@ -18,8 +18,9 @@ import type { Violation } from '../../src/sim/system.ts'
 
 /** One call. Numbers are taken modulo what there is. */
 export interface PipeStep {
-  readonly op: 'write' | 'read' | 'receive' | 'fromFile' | 'toFile' | 'copyToFile' | 'tee' | 'toPipe' | 'vmsplice' | 'gift' | 'store' |
-    'unmap' | 'pwrite' | 'sync'
+  readonly op:
+    | 'write' | 'read' | 'receive' | 'fromFile' | 'toFile' | 'copyToFile' | 'tee' | 'toPipe' | 'vmsplice' | 'gift' | 'store' | 'unmap'
+    | 'pwrite' | 'sync'
   /** Which pipe. */
   readonly pipe: number
   /** Page of the file or of memory. */
@@ -27,13 +28,17 @@ export interface PipeStep {
   readonly len: number
 }
 
-const OPS: readonly PipeStep['op'][] = ['write', 'read', 'receive', 'fromFile', 'toFile', 'copyToFile', 'tee', 'toPipe', 'vmsplice', 'gift',
-  'store', 'unmap', 'pwrite', 'sync']
+/** How often each is drawn: rings that fill and empty go round. */
+const OPS: Readonly<Record<PipeStep['op'], number>> = {
+  write: 4, read: 4, receive: 1, fromFile: 3, toFile: 2, copyToFile: 1, tee: 2, toPipe: 1, vmsplice: 1, gift: 1, store: 1, unmap: 1,
+  pwrite: 1, sync: 1,
+}
 
 /** Sequences of calls; lengths are whole pages, halves, and a few bytes. */
 export const pipeSteps = (most: number): fc.Arbitrary<PipeStep[]> => fc.array(fc.record({
-  op: fc.constantFrom(...OPS), pipe: fc.nat(1), page: fc.nat(PAGES - 1), len: fc.constantFrom(1, 100, PAGE / 2, PAGE, 2 * PAGE),
-}), { minLength: 1, maxLength: most })
+  op: fc.oneof(...Object.entries(OPS).map(([op, weight]) => ({ weight, arbitrary: fc.constant(op as PipeStep['op']) }))),
+  pipe: fc.nat(1), page: fc.nat(PAGES - 1), len: fc.constantFrom(1, 100, PAGE / 2, PAGE, 2 * PAGE),
+}), { minLength: most / 2, maxLength: most, size: 'max' })
 
 /** Pages of memory, and of the file at first. */
 const PAGES = 4
@@ -57,7 +62,7 @@ class Stage {
   constructor(strategy: AnyStrategy) {
     this.#session = freshSession({ format: 'ext4', strategy, size: 2 << 20, maxFolioOrder: 0, poison: true })
     this.#p = new Pipes(this.#session.posix)
-    this.pipes = [this.#p.pipe(4), this.#p.pipe(4)]
+    this.pipes = [this.#p.pipe(2), this.#p.pipe(4)]
     const fd = this.#session.posix.open('f', ['O_RDWR', 'O_CREAT'])
     const memory = this.#p.memory(PAGES)
     if (isLeft(fd) || isLeft(memory)) throw new Error('no stage')

@@ -42,16 +42,46 @@ const SLOTS = 4
 
 /** Programs: a pair of each kind of call. */
 export const THREADS: readonly Threads[] = [
-  { name: 'writer and reader', full: [0], fibers: [[{ op: 'write', pipe: 0, pages: 6 }], [{ op: 'read', pipe: 0, pages: 3 }, { op: 'read', pipe: 0, pages: 3 }]] },
-  { name: 'writer at a full pipe', full: [4], fibers: [[{ op: 'write', pipe: 0, pages: 2 }], [{ op: 'read', pipe: 0, pages: 1 }]] },
-  { name: 'writer and a ring that shrinks', full: [1], fibers: [[{ op: 'write', pipe: 0, pages: 3 }], [{ op: 'resize', pipe: 0, slots: 2 }]] },
-  { name: 'two splice from a file', full: [0], fibers: [[{ op: 'fromFile', pipe: 0, pages: 2 }], [{ op: 'fromFile', pipe: 0, pages: 4 }, { op: 'read', pipe: 0, pages: 9 }]] },
-  { name: 'splice into a file from an empty pipe', full: [0], fibers: [[{ op: 'toFile', pipe: 0, pages: 2 }], [{ op: 'write', pipe: 0, pages: 2 }]] },
-  { name: 'pipe and inode locks', full: [2], fibers: [[{ op: 'toFile', pipe: 0, pages: 2 }], [{ op: 'pwrite' }, { op: 'fromFile', pipe: 0, pages: 1 }], [{ op: 'truncate' }]] },
-  { name: 'tee both ways', full: [1, 1], fibers: [[{ op: 'tee', from: 0, to: 1, pages: 1 }], [{ op: 'tee', from: 1, to: 0, pages: 1 }]] },
-  { name: 'pipe to pipe both ways', full: [2, 1], fibers: [[{ op: 'toPipe', from: 0, to: 1, pages: 2 }], [{ op: 'toPipe', from: 1, to: 0, pages: 1 }]] },
-  { name: 'reader until the end', full: [0], fibers: [[{ op: 'read', pipe: 0, pages: 1 }], [{ op: 'close', pipe: 0, end: 'write' }]] },
-  { name: 'writer until nobody reads', full: [4], fibers: [[{ op: 'write', pipe: 0, pages: 1 }], [{ op: 'close', pipe: 0, end: 'read' }]] },
+  {
+    name: 'writer and reader', full: [0],
+    fibers: [[{ op: 'write', pipe: 0, pages: 6 }], [{ op: 'read', pipe: 0, pages: 3 }, { op: 'read', pipe: 0, pages: 3 }]],
+  },
+  {
+    name: 'writer at a full pipe', full: [4],
+    fibers: [[{ op: 'write', pipe: 0, pages: 2 }], [{ op: 'read', pipe: 0, pages: 1 }]],
+  },
+  {
+    name: 'writer and a ring that shrinks', full: [1],
+    fibers: [[{ op: 'write', pipe: 0, pages: 3 }], [{ op: 'resize', pipe: 0, slots: 2 }]],
+  },
+  {
+    name: 'two splice from a file', full: [0],
+    fibers: [[{ op: 'fromFile', pipe: 0, pages: 2 }], [{ op: 'fromFile', pipe: 0, pages: 4 }, { op: 'read', pipe: 0, pages: 9 }]],
+  },
+  {
+    name: 'splice into a file from an empty pipe', full: [0],
+    fibers: [[{ op: 'toFile', pipe: 0, pages: 2 }], [{ op: 'write', pipe: 0, pages: 2 }]],
+  },
+  {
+    name: 'pipe and inode locks', full: [2],
+    fibers: [[{ op: 'toFile', pipe: 0, pages: 2 }], [{ op: 'pwrite' }, { op: 'fromFile', pipe: 0, pages: 1 }], [{ op: 'truncate' }]],
+  },
+  {
+    name: 'tee both ways', full: [1, 1],
+    fibers: [[{ op: 'tee', from: 0, to: 1, pages: 1 }], [{ op: 'tee', from: 1, to: 0, pages: 1 }]],
+  },
+  {
+    name: 'pipe to pipe both ways', full: [2, 1],
+    fibers: [[{ op: 'toPipe', from: 0, to: 1, pages: 2 }], [{ op: 'toPipe', from: 1, to: 0, pages: 1 }]],
+  },
+  {
+    name: 'reader until the end', full: [0],
+    fibers: [[{ op: 'read', pipe: 0, pages: 1 }], [{ op: 'close', pipe: 0, end: 'write' }]],
+  },
+  {
+    name: 'writer until nobody reads', full: [4],
+    fibers: [[{ op: 'write', pipe: 0, pages: 1 }], [{ op: 'close', pipe: 0, end: 'read' }]],
+  },
 ]
 
 /** The choices of a schedule, counted out like an odometer: the last that can go further does. */
@@ -102,7 +132,10 @@ class PipeWorld implements System {
 
   constructor(threads: Threads) {
     this.#threads = threads
-    const relay = { to: null as Choices | null, scheduled: true, choose: (n: number, kind: ChoiceKind, label: string) => relay.to?.choose(n, kind, label) ?? 0 }
+    const relay = {
+      to: null as Choices | null, scheduled: true,
+      choose: (n: number, kind: ChoiceKind, label: string): number => relay.to?.choose(n, kind, label) ?? 0,
+    }
     this.#relay = relay
     this.#session = freshSession({ format: 'ext4', strategy: reserveAllocate, size: 2 << 20, maxFolioOrder: 0, choices: relay })
     this.#pipes = threads.full.map((_, i) => new Pipe(i, SLOTS))
@@ -130,7 +163,9 @@ class PipeWorld implements System {
     const { verbs } = this.#session.fs
     this.#pipes.forEach((pipe, i) => {
       const bytes = tagged(0xe0 + i, this.#threads.full[i]!)
-      for (const step of pipeWrite(verbs, pipe, new MemorySource(bytes))) if (!(step as { ready(): boolean }).ready()) throw new Error('full')
+      for (const step of pipeWrite(verbs, pipe, new MemorySource(bytes))) {
+        if (!(step as { ready(): boolean }).ready()) throw new Error('full')
+      }
       this.#in[i]!.push(bytes)
     })
     this.#relay.to = choices
@@ -201,7 +236,9 @@ class PipeWorld implements System {
     if (cycle !== null) found.push({ claim: 'I16', what: `locks are taken in both orders: ${cycle}` })
     this.#pipes.forEach((pipe, i) => {
       const [put, got] = [total(this.#in[i]!), total(this.#out[i]!)]
-      if (put - got !== pipe.bytes) found.push({ claim: 'SPLICE-1', what: `pipe ${i}: ${put} bytes went in, ${got} came out, ${pipe.bytes} are left` })
+      if (put - got !== pipe.bytes) {
+        found.push({ claim: 'SPLICE-1', what: `pipe ${i}: ${put} bytes went in, ${got} came out, ${pipe.bytes} are left` })
+      }
       // Bytes that were read are tags in the order in which they went in, unless the file below them changed.
       const read = Buffer.concat(this.#out[i]!.filter((b) => b.some((x) => x !== 0)))
       for (let at = PAGE; at < read.length && !this.#shared; at += PAGE) {
@@ -260,7 +297,8 @@ export const schedules = (threads: Threads, preemptions: number, most: number): 
     if (outcome.kind === 'loop') found.push({ claim: 'I15', what: `no end: ${outcome.tail.join(', ')}` })
     if (outcome.kind === 'deadlock') {
       const stuck = outcome.waiting.filter((w) => !w.label.includes('empty') && !w.label.includes('full'))
-      if (stuck.length > 0) found.push({ claim: 'I16', what: `deadlock: ${outcome.waiting.map((w) => `${w.name} waits for ${w.label}`).join(', ')}` })
+      const waiting = outcome.waiting.map((w) => `${w.name} waits for ${w.label}`).join(', ')
+      if (stuck.length > 0) found.push({ claim: 'I16', what: `deadlock: ${waiting}` })
     }
     const more = odometer.next()
     const edges = [...world.edges.keys()].sort()

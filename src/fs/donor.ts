@@ -36,6 +36,6 @@ export interface Donor {
   takeBack(f: Folio): void
   /** The bytes at `at` stand in this folio. If it is the page that was stolen there, the file has it for good. */
   accepted(f: Folio, at: number): void
-  /** How many of the `n` bytes at `at` stand at byte `off` of this very folio; 0 if another one holds them. */
+  /** How many of the `n` bytes at `at` stand at byte `off` of this very folio: all of them, or 0. */
   sameBytes(f: Folio, off: number, at: number, n: number): number
 }

@@ -75,6 +75,11 @@ export interface Strategy<E extends Errno = Errno, Late extends Errno = Errno> {
    */
   readonly copy: 'atomic' | 'faulting' | 'whole'
   readonly claims: Claims
+  /**
+   * Optional: `ignored` if pages that a source offers are always copied. A design whose `commit` shows the bytes and may fail
+   * after that cannot take a page: its undo would write to it. Default: pages are taken where they may be.
+   */
+  readonly offers?: 'ignored'
 
   /** Is the inode lock needed? Plain. Default: yes. */
   exclusive?(k: Verbs, w: Write): boolean

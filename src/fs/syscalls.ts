@@ -164,7 +164,8 @@ export class Syscalls {
     file.write.done = 0
     const refused = this.#prepare(file, source, pos, false)
     if (refused !== null) return yield* raise(refused)
-    file.write.donor = donor
+    if (donor !== null && this.fs.strategy.offers === 'ignored') this.k.ledger.refusedIgnored++
+    else file.write.donor = donor
     return yield* this.#perform(file)
   }
 
@@ -250,10 +251,14 @@ export class Syscalls {
     const readable = yield* w.source.copyFaulting(bytes, 0, 0, w.len)
     if (readable < w.len) return yield* raise('EFAULT', 'EFAULT.direct')
     yield* k.acquire(inode.rwsem)
+    // Writes that do without the inode lock are kept away by the other one (bch2_pagecache_block_get).
+    const alone = fs.strategy.exclusive !== undefined && fs.journal === null
+    if (alone) yield* k.acquire(inode.invalidateLock)
     try {
       if (w.append) w.pos = k.size(inode)
       if (yield* makeWay(k, fs, inode, w.pos, w.len)) return yield* writeDirect(k, fs, inode, w.pos, bytes)
     } finally {
+      if (alone) k.release(inode.invalidateLock)
       k.release(inode.rwsem)
     }
     return yield* this.#throughCache(file)

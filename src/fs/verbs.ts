@@ -94,9 +94,10 @@ export class Verbs extends PageVerbs {
 
   /** Copy into the folio with faults disabled. Plain. @returns bytes copied, possibly short */
   copyNow(w: Write, f: Folio, off: number, at: number, n: number): number {
-    const same = w.donor === null ? 0 : w.donor.sameBytes(f, off, at, n)
-    this.ledger.inPlaceBytes += same
-    if (same > 0) return same
+    if (w.donor !== null && w.donor.sameBytes(f, off, at, n) === n) {
+      this.ledger.inPlaceBytes += n
+      return n
+    }
     const c = w.source.copyAtomic(f.slab.bytes, f.base + off, at, n)
     this.ledger.copies++
     this.ledger.copiedBytes += c

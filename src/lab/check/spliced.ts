@@ -107,7 +107,9 @@ const conserved = ({ pipe, bytes: filled }: Filled, n: number, bytes: Buffer | n
   for (let i = 0, at = n; i < pipe.used; i++) {
     const b = pipe.at(i)
     const f = b.folio!
-    if ((b.flags & STOLEN) !== 0 || (f.home === null && f.locked)) tell({ claim: 'SPLICE-1', what: `the page of byte ${at} did not come back` })
+    if ((b.flags & STOLEN) !== 0 || (f.home === null && f.locked)) {
+      tell({ claim: 'SPLICE-1', what: `the page of byte ${at} did not come back` })
+    }
     if (bytes !== null && bytes.compare(f.slab.bytes, f.base + b.off, f.base + b.off + b.len, at, at + b.len) !== 0) {
       tell({ claim: 'SPLICE-1', what: `bytes from ${at} on, which were not written, have changed in the pipe` })
     }
