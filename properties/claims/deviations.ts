@@ -27,4 +27,14 @@ export const DEVIATIONS: readonly Deviation[] = [
       'blocks, and reads stale data. ' +
       'The mails speak of EBUSY and EEXIST only; this is worse',
   },
+  {
+    design: 'lock-all-folios', claim: 'I18', found: 'fail',
+    why: 'a short copy stands, a truncate cuts it off while the inode lock is waited for, and the second attempt fails early: ' +
+      'the call returns the most that ever stood, which does not stand any more',
+  },
+  {
+    design: 'lock-all-folios', claim: 'I20', found: 'fail',
+    why: 'a write that is done again under the inode lock goes part by part, and a write that needs no inode lock comes between ' +
+      'two parts: all folios at once on one side, the inode lock on the other, and nothing that both take',
+  },
 ]

@@ -14,6 +14,8 @@
  * most that ever stood. Taken from bcachefs: one reservation that is made
  * folio by folio and may be partial; "to ensure atomicity of writes with respect to other writes" all folios are locked, and where
  * that cannot be had, or a copy is short, the inode lock is taken. A mapping that went stale (bcachefs has none) counts as that, too.
+ * Direct I/O takes the invalidate lock alone, as truncation does. Under a journal as jbd2's a handle comes before that lock, and
+ * direct I/O opens handles under it: there the inode lock is always taken.
  * Flaw: a write that was done again holds the inode lock and not all its folios at once, and a write without the inode lock may
  * come between two of its parts. bcachefs fails a write if the first page of its source is not readable as a whole; here one byte does.
  *
@@ -40,7 +42,7 @@ export const lockAllFolios: Strategy<SpaceError | 'ENOMEM', never> = {
   claims: { ...reserveAllocate.claims, enospcUnit: 'block' },
   mapped: () => false,
 
-  exclusive: (k, w) => w.pos + w.len > k.size(w.inode) || w.len > AT_ONCE,
+  exclusive: (k, w) => w.fs.journal !== null || w.pos + w.len > k.size(w.inode) || w.len > AT_ONCE,
 
   *begin(k, w, m) {
     yield* k.acquireShared(w.inode.invalidateLock)
