@@ -200,7 +200,7 @@ const PORT: Row = { id: 'port', family: 'calls', short: 'the contract of the por
 
 /** Claims that were left out of the checks, with what looks at them instead. */
 const LEFT_OUT: readonly (Pick<Claim, 'id' | 'short'> & { readonly why: string })[] = [
-  { id: 'I28', short: 'a crash shows old, new or zero', why: 'a check loses no power' },
+  { id: 'I28', short: 'a crash shows old, new or zero', why: 'a check loses no power; perform-write crash does' },
   { id: 'I30', short: 'a stolen page has no other writer', why: 'no program of a check writes from a pipe' },
   { id: 'I31', short: 'a failed COW write harms neither owner', why: 'neither ext2 nor ext4 shares blocks' },
   { id: 'I32', short: 'any two designs give the same bytes', why: 'a check looks at one design; properties/agreement.test.ts at all' },

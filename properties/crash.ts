@@ -18,7 +18,7 @@ import { CrashKernelJudge } from '../src/oracle/crash-kernel.ts'
 import { FsckJudge } from '../src/oracle/crash-fsck.ts'
 import { strategies } from '../src/strategies/index.ts'
 
-/** Asked of each design and mode: the workloads, states of each by ours, runs of concurrent programs, states by the kernel and by e2fsck. */
+/** Of each design and mode: workloads, states of each by ours, runs of concurrent programs, states by the kernel and by e2fsck. */
 export const CRASH_BUDGETS = {
   smoke: { workloads: ['append'], states: 150, runs: 6, kernel: 0, fsck: 0 },
   ci: { workloads: ['append', 'mixed'], states: 1500, runs: 60, kernel: 40, fsck: 0 },

@@ -134,7 +134,9 @@ export class Actor {
     const fd = this.#fds.get(this.#flags(a).join())!
     switch (a.op) {
       case 'write': {
-        if (a.pipe !== undefined) return yield* spliceAction(this.#place, sys, fd, a, payload(a, tag), (v) => { if (r !== null) r.spliced ??= v })
+        if (a.pipe !== undefined) {
+          return yield* spliceAction(this.#place, sys, fd, a, payload(a, tag), (v) => { if (r !== null) r.spliced ??= v })
+        }
         if (a.cursor === true) return yield* this.#atCursor(this.#flags(a), fd, source.source!, r)
         const n = a.nowait === true
           ? yield* sys.pwritev2(fd, source.source!, a.pos, ['RWF_NOWAIT'])

@@ -86,7 +86,8 @@ export class World implements System {
 
   /** Does the program drop what is clean from the cache, or write past it? */
   get evicts(): boolean {
-    return this.program.fibers.some((f) => f.some((a) => a.op === 'reclaim' || (a.op === 'write' && (a.direct === true || a.pipe === 'file'))))
+    return this.program.fibers.some((f) =>
+      f.some((a) => a.op === 'reclaim' || (a.op === 'write' && (a.direct === true || a.pipe === 'file'))))
   }
 
   /** Does a device write through a pin? */
