@@ -30,6 +30,7 @@ export {
 } from './strategies/prepare-then-copy.ts'
 export { reserveAllocate } from './strategies/reserve-allocate.ts'
 export { reserveCopyAllocate } from './strategies/reserve-copy-allocate.ts'
+export { streaming } from './strategies/streaming.ts'
 export { writeThrough, writeThroughAtomic } from './strategies/write-through.ts'
 
 // --- the port: what a design is written against

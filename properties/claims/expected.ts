@@ -21,7 +21,7 @@ export interface Expectation {
 export const DESIGNS = [
   'get-block', 'reserve-allocate', 'reserve-copy-allocate', 'invalidate-splice', 'invalidate-then-add', 'lock-and-unmap',
   'prepare-copy-unwritten', 'prepare-copy-punch', 'prepare-copy-zero', 'prepare-copy-zero-page', 'delalloc-per-block',
-  'dontcache', 'write-through', 'write-through-atomic', 'lock-all-folios',
+  'dontcache', 'write-through', 'write-through-atomic', 'lock-all-folios', 'streaming',
 ] as const
 /** The name of a design that comes along. */
 export type Design = (typeof DESIGNS)[number]
@@ -143,6 +143,14 @@ const UNUSUAL: Readonly<Record<Design, Readonly<Record<string, Expectation>>>> =
     I20: pass('two writes without the inode lock have all their folios locked, or are done again under it'),
     I24: pass('truncation takes the invalidate lock, which each write shares'),
     I26: pass('space is promised folio by folio, and the write ends where it does'),
+  },
+  streaming: {
+    I8: pass('a block that was streamed to is not uptodate before what is missing was read'),
+    I9: pass('what could not be completed for writeback stays dirty'),
+    I10: pass('whoever needs a block that was streamed to reads the rest of it first'),
+    I11: pass('what was streamed is kept when the rest of its block is read'),
+    I14: pass('a range is cut only where its blocks are taken out'),
+    I25: pass('a read that fails in writeback is recorded like a write that does'),
   },
 }
 

@@ -158,6 +158,7 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
   batch.length = 0
   took.length = 0
   if (w.donor !== null) w.given.length = 0
+  w.streaming = null
   let accepted = 0
   let placed = false
   try {
@@ -166,7 +167,7 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
     for (let i = 0, at = from; i < batch.length; i++) {
       const f = batch[i]!
       const n = Math.min(end, f.pos + f.size) - at
-      if (!k.edgesReady(f, at - f.pos, n)) {
+      if (f !== w.streaming && !k.edgesReady(f, at - f.pos, n)) {
         // `mapped` said so by a folio that was reclaimed since: nobody looked anything up, so ask again.
         if (!open && m.isEmpty) return restart(k, turn)
         yield* k.edges(w, m, f, at - f.pos, n) as Kernel<void>
@@ -253,7 +254,7 @@ function* copyBatch(k: Verbs, s: Strategy, w: Write, from: number, end: number, 
     k.ledger.iterations++
     const now = !k.scheduled && (s.copy !== 'faulting' || w.source.present)
     const c = now ? k.copyNow(w, f, off, at - w.pos, n) : yield* k.copy(w, f, off, at - w.pos, n, s.copy === 'faulting')
-    const a = c < n && k.rejects(f, off, c) ? k.wholeBlocks(f, off, c) : c
+    const a = c < n && f !== w.streaming && k.rejects(f, off, c) ? k.wholeBlocks(f, off, c) : c
     w.took.push(a)
     accepted += a
     turn.copied += c

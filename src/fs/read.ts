@@ -13,6 +13,7 @@ import { type Extent, HOLE, MAPPED } from './extent-map.ts'
 import { readBlocks, readData } from './data-io.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
+import { endStream } from './streaming.ts'
 import { COPY_STEP, type Verbs } from './verbs.ts'
 
 /** Readahead state of an open file, in bytes (struct file_ra_state). */
@@ -157,6 +158,7 @@ export function* fillFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off
     f.change(at, bytes, UPTODATE, 0)
     at += bytes
   }
+  endStream(f)
 }
 
 /** Read bytes of a file past the cache (O_DIRECT): whole blocks, holes as zeros. Raises EIO. */

@@ -159,6 +159,7 @@ const forgetBlocks = (k: Verbs, f: Folio, off: number, to: number): void => {
   const end = roundDown(to, block)
   if (first >= end) return
   k.unmap(f)
+  k.cutStream(f, first, end)
   f.zero(first, end - first)
   k.cleanBlocks(f, first, end - first)
   f.change(first, end - first, 0, BLOCK_PLACE | UPTODATE)

@@ -15,6 +15,7 @@ import { type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { Inode } from './inode.ts'
 import type { Mapping } from './mapping.ts'
 import { wouldWait } from './nowait.ts'
+import { cutStream, mayStream, streamBlocks } from './streaming.ts'
 import type { Write } from './write.ts'
 
 /** A write that makes no progress for this many turns is a livelock: a bug of the design (claim I15). */
@@ -82,6 +83,16 @@ export class Verbs extends PageVerbs {
     if (w.nowait) return yield* wouldWait('EAGAIN.edges')
     yield* readBlocks(this, w.fs, f, b, block, e.pblk + (lblk - e.lblk))
     f.change(b, block, UPTODATE, 0)
+  }
+
+  /** Write [off, off + n) without asking what its partly covered blocks hold, if that may be; see streaming.ts. Plain. */
+  stream(w: Write, m: Mapping, f: Folio, off: number, n: number): void {
+    if (mayStream(this, w, m, f, off, n)) w.streaming = f
+  }
+
+  /** Whole blocks [from, to) of the folio are taken out of it: what was streamed there is forgotten. */
+  cutStream(f: Folio, from: number, to: number): void {
+    cutStream(this, f, from, to)
   }
 
   // --- the copy --------------------------------------------------------------------------------------------------
@@ -261,6 +272,7 @@ export class Verbs extends PageVerbs {
 
   /** The bytes [off, off + n) stand: uptodate, and dirty unless `durable`. */
   finish(w: Write, f: Folio, off: number, n: number, durable: boolean): void {
+    if (f === w.streaming) return streamBlocks(this, f, off, n)
     if (w.fs.checksumAtCopy) this.takeGuards(f, off, n)
     if (durable) f.change(off, n, UPTODATE, 0)
     else this.dirtyBlocks(f, off, n)

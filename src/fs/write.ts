@@ -30,6 +30,8 @@ export class Write {
   stable = false
   /** RWF_NOWAIT: nothing is waited for (nowait.ts). */
   nowait = false
+  /** The folio of this batch whose partly covered blocks stay as they are on the disk, and are not read; see streaming.ts. */
+  streaming: Folio | null = null
   /** The inode lock is held for it. */
   exclusive = false
   /** The source is kernel memory by now. */

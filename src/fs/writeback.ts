@@ -21,11 +21,12 @@ import type { Errno } from '../kernel/errno.ts'
 import { attempt, Failure, type Kernel } from '../kernel/kernel.ts'
 import { PageVec, type Segment } from '../kernel/page-vec.ts'
 import { PAGE, roundUp, SECTOR } from '../kernel/units.ts'
-import { BLOCK_MAPPED, BLOCK_PLACE, DIRTY, type Folio, type Slab } from '../pagecache/folio.ts'
+import { BLOCK_MAPPED, BLOCK_PLACE, DIRTY, type Folio, type Slab, UPTODATE } from '../pagecache/folio.ts'
 import { DELALLOC, type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 import { CALL_CREDITS, ENOSPC_RETRIES, freeAfterCommit, transactReserved } from './journal/handle.ts'
+import { fillFolio } from './read.ts'
 import { holdSplits, releaseSplits } from './splits.ts'
 import type { Verbs } from './verbs.ts'
 
@@ -169,13 +170,15 @@ export function* startFolio(
   const upto = Math.min(end, size - f.pos)
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   let failed: Errno | null = null
+  if (f.streamTo >= 0) failed = yield* fillStreamed(k, fs, inode, f)
   for (let off = from; off < upto; ) {
-    if ((f.bits(off) & DIRTY) === 0) {
+    // What was streamed and could not be completed stays dirty.
+    if ((f.bits(off) & DIRTY) === 0 || (f.bits(off) & UPTODATE) === 0) {
       off += block
       continue
     }
     let to = off + block
-    while (to < upto && (f.bits(to) & DIRTY) !== 0) to += block
+    while (to < upto && f.all(to, 1, DIRTY | UPTODATE)) to += block
     const lblk = (f.pos + off) / block
     yield* k.acquire(inode.mapLock)
     try {
@@ -203,6 +206,13 @@ export function* startFolio(
   const past = Math.max(0, roundUp(upto, block))
   if (past < f.size && end === f.size) k.cleanBlocks(f, past, f.size - past)
   return failed
+}
+
+/** Read what is missing in blocks that were streamed. @returns the errno that kept one from it */
+function* fillStreamed(k: Verbs, fs: FileSystem, inode: Inode, f: Folio): Kernel<Errno | null> {
+  const { streamFrom: from, streamTo: to } = f
+  const filled = yield* attempt(() => fillFolio(k, fs, inode, f, from, Math.max(1, to - from)))
+  return filled._tag === 'Left' ? filled.left : null
 }
 
 /**

@@ -10,6 +10,9 @@
  * "New" is not a state of a block: it belongs to the write that made it (Mapping.made).
  * State a page (a byte in `slab.pte`): how user memory maps it. State a folio: locked, writeback, pins.
  *
+ * A block that is DIRTY and not UPTODATE was written in part, by streaming: only its bytes inside [streamFrom, streamTo) count, the
+ * rest must come from the disk before anybody reads or writes the block.
+ *
  * Rules: who holds the lock may change the bits; a reader of UPTODATE blocks takes no lock; DIRTY only under the lock or
  * by the owner of a writable PTE; a folio under writeback keeps its place in the cache.
  */
@@ -117,6 +120,9 @@ export class Folio {
   newer: Folio | null = null
   /** Some partly covered block counts as uptodate though only its edges are decided: a short copy must be rejected. */
   edgesOnly = false
+  /** Bytes of the folio that were streamed: see the head. -1: none. */
+  streamFrom = -1
+  streamTo = -1
   /** For a private folio: the cached one that supplied its edges, pinned until the replacement. */
   old: Folio | null = null
   /** Wait for the lock. */
@@ -150,13 +156,15 @@ export class Folio {
     this.older = null
     this.newer = null
     this.edgesOnly = false
+    this.streamFrom = -1
+    this.streamTo = -1
     this.old = null
   }
 
   /** The bytes are kept for a folio in use; the bits are the slab's. */
   checkpoint(): Restore {
     const { order, generation, home, index, locked, writeback, pins, refs, referenced } = this
-    const { uptodateBlocks, dirtyBlocks, dirtySlot, older, newer, edgesOnly, old } = this
+    const { uptodateBlocks, dirtyBlocks, dirtySlot, older, newer, edgesOnly, streamFrom, streamTo, old } = this
     const used = home !== null || locked || pins > 0 || refs > 0
     const bytes = used ? Buffer.from(this.slab.bytes.subarray(this.base, this.base + this.size)) : null
     return () => {
@@ -175,6 +183,8 @@ export class Folio {
       this.older = older
       this.newer = newer
       this.edgesOnly = edgesOnly
+      this.streamFrom = streamFrom
+      this.streamTo = streamTo
       this.old = old
       if (bytes !== null) bytes.copy(this.slab.bytes, this.base)
     }
@@ -243,6 +253,8 @@ export class Folio {
     this.slab.pte.fill(0, this.page, this.page + this.pages)
     this.uptodateBlocks = 0
     this.dirtyBlocks = 0
+    this.streamFrom = -1
+    this.streamTo = -1
     this.slab.guards?.forget(this.base, this.size)
   }
 

@@ -12,6 +12,7 @@ import {
 } from './prepare-then-copy.ts'
 import { reserveAllocate } from './reserve-allocate.ts'
 import { reserveCopyAllocate } from './reserve-copy-allocate.ts'
+import { streaming } from './streaming.ts'
 import { writeThrough, writeThroughAtomic } from './write-through.ts'
 
 /** The five of the dispute of May 2010: what `compare` compares when no design is named. */
@@ -35,4 +36,4 @@ export const debated: readonly AnyStrategy[] = [
 ]
 
 /** All designs. */
-export const strategies: readonly AnyStrategy[] = [...debated, dontcache, writeThrough, writeThroughAtomic, lockAllFolios]
+export const strategies: readonly AnyStrategy[] = [...debated, dontcache, writeThrough, writeThroughAtomic, lockAllFolios, streaming]

@@ -6,7 +6,7 @@
  * the disk before the commit block does.
  */
 import type { BlockDevice } from '../../block/device.ts'
-import { DIRTY } from '../../pagecache/folio.ts'
+import { DIRTY, UPTODATE } from '../../pagecache/folio.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { type Extent, HOLE, MAPPED } from '../extent-map.ts'
 import type { FileSystem } from '../file-system.ts'
@@ -67,7 +67,7 @@ const logDirty = (fs: FileSystem, t: Transaction, inode: Inode): void => {
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   for (const f of inode.pages?.dirtyInRange(0, Number.MAX_SAFE_INTEGER) ?? []) {
     for (let off = 0; off < f.size; off += block) {
-      if ((f.bits(off) & DIRTY) === 0 || inode.map.lookup((f.pos + off) / block, 1, e).state !== MAPPED) continue
+      if ((f.bits(off) & (DIRTY | UPTODATE)) !== (DIRTY | UPTODATE) || inode.map.lookup((f.pos + off) / block, 1, e).state !== MAPPED) continue
       const bytes = Buffer.from(f.slab.bytes.subarray(f.base + off, f.base + off + block))
       const past = Math.max(0, inode.size - f.pos - off)
       if (past < block) bytes.fill(0, past)

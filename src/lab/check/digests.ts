@@ -120,7 +120,7 @@ const folioDigest = (f: Raw | null, part: number): number => {
   const flags = (f.writeback ? 1 : 0) + (f.referenced ? 2 : 0) + (f.edgesOnly ? 4 : 0) +
     (f.home !== null ? 8 : 0) + (f.dirtySlot >= 0 ? 16 : 0)
   let d = fold(flags * 16 + f.order, fold(f.index, fold(f.pins, f.refs)))
-  d = fold(d, f.old === null ? 0 : f.old.page + 1)
+  d = fold(fold(d, f.old === null ? 0 : f.old.page + 1), f.streamTo < 0 ? 0 : f.streamFrom * 65536 + f.streamTo)
   const first = f.base >>> f.blockShift
   for (let b = first; b < first + f.blocks; b++) d = fold(d, slab.state[b]!)
   return d

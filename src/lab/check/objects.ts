@@ -109,7 +109,7 @@ const noteMember = (instance: object, proto: object, name: string, object: numbe
 /** Fields of a folio by the object that they belong to. */
 const BITS = [
   'order', 'generation', 'home', 'index', 'writeback', 'pins', 'refs', 'referenced', 'uptodateBlocks', 'dirtyBlocks',
-  'dirtySlot', 'edgesOnly', 'old',
+  'dirtySlot', 'edgesOnly', 'streamFrom', 'streamTo', 'old',
 ] as const
 const CACHE = ['older', 'newer'] as const
 const FIXED = ['page', 'base', 'blockShift', 'lockOp', 'writebackOp'] as const
