@@ -67,10 +67,14 @@ export const CLASSES: readonly Mutant[] = [
   {
     id: 'Z96', title: 'writes do not take the inode lock', source: 'class', claim: 'I20',
     strategy: 'reserve-allocate', sequential: false, trigger: [],
-    patch: {
-      file: PIPELINE, find: 'let exclusive = s.exclusive === undefined || w.append || s.exclusive(k, w)',
-      replace: 'let exclusive = w.pos < 0',
-    },
+    patch: [
+      {
+        file: PIPELINE, replace: '',
+        find: "  if (exclusive && w.nowait) yield* noWait(k, k.acquire(w.inode.rwsem), 'EAGAIN.lock')\n" +
+          '  else if (exclusive && !k.tryAcquire(w.inode.rwsem)) yield* k.acquire(w.inode.rwsem)\n',
+      },
+      { file: PIPELINE, find: '  if (exclusive) k.release(w.inode.rwsem)\n', replace: '' },
+    ],
   },
   {
     id: 'Z97', title: 'more bytes stand than were copied', source: 'class', claim: 'port',
