@@ -15,6 +15,7 @@ import { type Extent, HOLE, MAPPED } from './extent-map.ts'
 import type { Inode } from './inode.ts'
 import type { Mapping } from './mapping.ts'
 import { wouldWait } from './nowait.ts'
+import { fillFolio } from './read.ts'
 import { cutStream, mayStream, streamBlocks } from './streaming.ts'
 import type { Write } from './write.ts'
 
@@ -85,9 +86,13 @@ export class Verbs extends PageVerbs {
     f.change(b, block, UPTODATE, 0)
   }
 
-  /** Write [off, off + n) without asking what its partly covered blocks hold, if that may be; see streaming.ts. Plain. */
-  stream(w: Write, m: Mapping, f: Folio, off: number, n: number): void {
+  /**
+   * Write [off, off + n) without asking what its partly covered blocks hold, if that may be; else complete what was streamed to
+   * the folio before: a short copy would leave it half overwritten. See streaming.ts. Raises EIO.
+   */
+  *stream(w: Write, m: Mapping, f: Folio, off: number, n: number): Kernel<void, 'EIO'> {
     if (mayStream(this, w, m, f, off, n)) w.streaming = f
+    else if (f.streamTo >= 0) yield* fillFolio(this, w.fs, w.inode, f, f.streamFrom, Math.max(1, f.streamTo - f.streamFrom))
   }
 
   /** Whole blocks [from, to) of the folio are taken out of it: what was streamed there is forgotten. */

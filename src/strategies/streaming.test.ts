@@ -95,6 +95,13 @@ describe('a part of a block that only the disk knows', () => {
   })
 })
 
+test('a copy over a range that is refused does not spoil it', () => {
+  const s = onDisk({ blockSize: 2048 })
+  write(s, 'b', 512, 2048)
+  expect(take(s.posix.pwriteFrom(s.fd, sourceOf(4096, 'c', 2560), 0))).toBe(2560)
+  expect(runs(s)).toBe('2560c5632a')
+})
+
 test('where zeros are true nothing is streamed', () => {
   const s = stage(streaming)
   write(s, 'a', 0, 100)

@@ -5,7 +5,7 @@
  * | phase     | locks      | effect                                                 | may fail      | undo                              |
  * |-----------|------------|--------------------------------------------------------|---------------|-----------------------------------|
  * | begin     | map        | reserve, record one delayed extent                     | ENOSPC ENOMEM | counters                          |
- * | get       | folio      | one at a time; **stream** where a block would be read and the range can begin or go on | ENOMEM | end |
+ * | get       | folio      | one at a time; **stream**, or complete the range | ENOMEM EIO | end |
  * | edges     | folio      | else: zero, or read and keep what was streamed         | EIO           | end                               |
  * | copy      | folio      | bytes that nobody can read yet; a short copy stands as it is | short   | end                               |
  * | end       | invalidate | unreserve the rest                                     | never         | punch delayed blocks without data |
@@ -24,7 +24,7 @@ import { cachedFolio } from './cached-folio.ts'
 import { reserveAllocate } from './reserve-allocate.ts'
 
 /** The design. */
-export const streaming: Strategy<SpaceError | 'ENOMEM', never> = {
+export const streaming: Strategy<SpaceError | 'ENOMEM' | 'EIO', never> = {
   ...reserveAllocate,
   name: 'streaming',
   summary: 'as reserve-allocate, but blocks that are written in part are not read: folios hold bytes and are not uptodate',
@@ -33,7 +33,13 @@ export const streaming: Strategy<SpaceError | 'ENOMEM', never> = {
 
   *getFolio(k, w, m, pos, n) {
     const f = yield* cachedFolio(k, w, pos, n)
-    if (m.cookie === k.cookie(w.inode)) k.stream(w, m, f, pos - f.pos, Math.min(n, f.pos + f.size - pos))
+    let locked = false
+    try {
+      if (m.cookie === k.cookie(w.inode)) yield* k.stream(w, m, f, pos - f.pos, Math.min(n, f.pos + f.size - pos))
+      locked = true
+    } finally {
+      if (!locked) k.unlockFolio(f)
+    }
     return f
   },
 }
