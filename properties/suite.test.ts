@@ -98,7 +98,7 @@ describe('a design that does not behave is named, and nobody falls', () => {
 test('a claim that is broken fails its test, with what it takes to break it', () => {
   const leaks = mine({ *end() {} })
   const { failed, verdicts } = suite(leaks, { executions: 300 })
-  expect(of(failed, 'I4')).toContain('block 0 is delayed, has no dirty data over it and belongs to no write under way')
+  expect(of(failed, 'I4')).toMatch(/block \d is delayed, has no dirty data over it and belongs to no write under way/)
   const c = verdicts.find((v) => v.claim === 'I4')!.counterexample!
   expect(c.program.fibers).toHaveLength(1)
   expect(c.program.fibers.flat().length + c.program.before.length).toBeLessThanOrEqual(2)
