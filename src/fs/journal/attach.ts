@@ -67,7 +67,8 @@ const logDirty = (fs: FileSystem, t: Transaction, inode: Inode): void => {
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   for (const f of inode.pages?.dirtyInRange(0, Number.MAX_SAFE_INTEGER) ?? []) {
     for (let off = 0; off < f.size; off += block) {
-      if ((f.bits(off) & (DIRTY | UPTODATE)) !== (DIRTY | UPTODATE) || inode.map.lookup((f.pos + off) / block, 1, e).state !== MAPPED) continue
+      const whole = (f.bits(off) & (DIRTY | UPTODATE)) === (DIRTY | UPTODATE)
+      if (!whole || inode.map.lookup((f.pos + off) / block, 1, e).state !== MAPPED) continue
       const bytes = Buffer.from(f.slab.bytes.subarray(f.base + off, f.base + off + block))
       const past = Math.max(0, inode.size - f.pos - off)
       if (past < block) bytes.fill(0, past)
