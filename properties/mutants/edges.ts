@@ -16,7 +16,7 @@ export const EDGES: readonly Mutant[] = [
         replace: '  const again = w.turns > 0 && took.length > 0 && m.written === 0 && m.len === w.len - w.done\n  took.length = 0\n',
       },
       {
-        file: PIPELINE, find: 'if (!k.edgesReady(f, at - f.pos, n)) {',
+        file: PIPELINE, find: 'if (f !== w.streaming && !k.edgesReady(f, at - f.pos, n)) {',
         replace: 'if (!again && !k.edgesReady(f, at - f.pos, n)) {',
       },
     ],
