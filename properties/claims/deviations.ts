@@ -28,6 +28,15 @@ export const DEVIATIONS: readonly Deviation[] = [
       'The mails speak of EBUSY and EEXIST only; this is worse',
   },
   {
+    design: 'invalidate-then-add', claim: 'I16', found: 'fail',
+    why: 'open, and not of the design alone: a writeback pass waits for the lock of a folio that left the cache meanwhile and whose ' +
+      'memory is the private folio of a write by now, which waits for the pass (seed 1, about 5,000 executions)',
+  },
+  {
+    design: 'invalidate-then-add', claim: 'I6', found: 'fail',
+    why: 'open: where the writeback of the old page fails after the copy, a block past the end stays (seed 1, about 21,000 executions)',
+  },
+  {
     design: 'lock-all-folios', claim: 'I18', found: 'fail',
     why: 'a short copy stands, a truncate cuts it off while the inode lock is waited for, and the second attempt fails early: ' +
       'the call returns the most that ever stood, which does not stand any more',
