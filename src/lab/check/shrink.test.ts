@@ -20,7 +20,8 @@ test('a race => two fibers, one preemption, one call each', () => {
   const small = shrink(found, bench(unlocked))!
   expect(small.program.fibers.map((f) => f.map((a) => a.op))).toEqual([['write'], ['truncate']])
   expect(small.preemptions).toBe(1)
-  expect(small.program.before).toEqual([])
+  // A file with something in it: without the inode lock a write that begins in a hole starts again under it.
+  expect(small.program.before.map((a) => a.op)).toEqual(['write'])
   expect(small.program.config).toEqual({ format: 'ext4', blockSize: 4096, folioOrder: 0 })
   expect(small.executions).toBeLessThanOrEqual(2500)
 })
