@@ -7,7 +7,7 @@
  */
 import type { AnyStrategy } from '../src/fs/strategy.ts'
 import { COPY_STEP } from '../src/fs/verbs.ts'
-import { check, type CheckReport, type LaneReport } from '../src/lab/check/check.ts'
+import { check, type CheckProgress, type CheckReport, type LaneReport } from '../src/lab/check/check.ts'
 import { crossCheck } from '../src/lab/check/cross-check.ts'
 import { type Program, sayAction, sayConfig } from '../src/lab/check/program.ts'
 import type { CertifiedLane, Checked, CrossCheck, Shown, Verdict } from '../src/lab/check/verdict.ts'
@@ -82,6 +82,9 @@ const NO_CROSS: CrossCheck = { programs: 0, endStates: 0, executions: 0, unprune
 const judgesOf = ({ claim, without }: Ask): typeof JUDGES =>
   JUDGES.filter((j) => (claim === undefined || j.claim === claim) && j.claim !== without)
 
+/** Milliseconds of programs under one watch: a watch costs a thread of its own, and most programs take far less. */
+const WATCH = 50
+
 /** Run share number `share` of a check. */
 export const runShare = (strategy: AnyStrategy, ask: Ask, share: number, say: (p: ShareProgress) => void = () => {}): Share => {
   const called: Called = { hook: null }
@@ -89,7 +92,7 @@ export const runShare = (strategy: AnyStrategy, ask: Ask, share: number, say: (p
   const start = process.threadCpuUsage()
   const patience = ask.patience ?? PATIENCE
   let program: Program | null = null
-  let report: CheckReport | null = null
+  const at: { last: CheckProgress | null; report: CheckReport | null } = { last: null, report: null }
   const steps = check({
     strategy: watched, judges: judgesOf(ask), seed: ask.seed, share, of: SHARES,
     executions: Math.ceil((ask.executions ?? BUDGETS[ask.budget]) / SHARES),
@@ -98,18 +101,22 @@ export const runShare = (strategy: AnyStrategy, ask: Ask, share: number, say: (p
   let cross = NO_CROSS
   let ended: Ended | null = null
   try {
-    for (;;) {
-      const step = within(patience, () => steps.next())
-      report = step.done === true ? step.value : step.value.report()
-      if (step.done === true) break
-      const { executions, of, found } = step.value
-      say({ executions, of, found })
+    while (at.report === null) {
+      within(patience, () => {
+        const end = performance.now() + WATCH
+        do {
+          const step = steps.next()
+          if (step.done === true) at.report = step.value
+          else at.last = step.value
+        } while (at.report === null && performance.now() < end)
+      })
+      if (at.report === null) say({ executions: at.last!.executions, of: at.last!.of, found: at.last!.found })
     }
-    if (share === 0 && ask.claim === undefined && !('port' in report.found)) cross = crossed(watched, ask, patience)
+    if (share === 0 && ask.claim === undefined && !('port' in at.report!.found)) cross = crossed(watched, ask, patience)
   } catch (e) {
     ended = endedBy(e, called, program, patience)
   }
-  report ??= emptyReport(strategy.name, ask.seed)
+  const report = at.report ?? at.last?.report() ?? emptyReport(strategy.name, ask.seed)
   const shown = shownOf(report, watched, ask, patience)
   const { user, system } = process.threadCpuUsage(start)
   return { report, shown, ended, cross, seconds: (user + system) / 1e6 }
