@@ -8,7 +8,7 @@
  * | get    | folios       | lock all of the batch                | ENOMEM         | unlock, counters                  |
  * | edges  | folios       | zero or read                         | EIO            | unlock, counters                  |
  * | copy   | folios       | bytes visible at once                | short          | unlock, counters                  |
- * | commit | folios, map  | record delayed extents               | **ENOMEM late**| forget clean blocks; dirty ones keep the new bytes |
+ * | commit | folios, map  | record delayed extents               | **ENOMEM late**| forget clean blocks that are on the disk; others keep the new bytes |
  * | end    | -            | unreserve the rest                   | never          | counters                          |
  *
  * "Just decrementing counters on errors increases the chances that our error handling will actually work" (Chinner, seed
@@ -18,8 +18,11 @@
 import { HOLE } from '../fs/extent-map.ts'
 import type { SpaceError } from '../fs/space.ts'
 import type { Strategy } from '../fs/strategy.ts'
+import type { Verbs } from '../fs/verbs.ts'
+import type { Write } from '../fs/write.ts'
 import { Failure, type Kernel } from '../kernel/kernel.ts'
 import { unitsTouched } from '../kernel/units.ts'
+import { WRITE_FAILED } from '../pagecache/folio.ts'
 import { mappedByExtent, reserveAllocate } from './reserve-allocate.ts'
 
 /** The design. */
@@ -58,6 +61,7 @@ export const reserveCopyAllocate: Strategy<SpaceError, 'ENOMEM'> = {
     const end = first + unitsTouched(from, n, block)
     yield* k.acquire(w.inode.mapLock)
     let b = first
+    let failure: unknown = null
     try {
       while (b < end) {
         const e = w.fs.lookup(k, w.inode, m, b, end - b)
@@ -67,15 +71,26 @@ export const reserveCopyAllocate: Strategy<SpaceError, 'ENOMEM'> = {
         b += blocks
       }
     } catch (e) {
-      if (b === first || !(e instanceof Failure)) throw e
+      failure = e
     } finally {
       k.release(w.inode.mapLock)
     }
-    return Math.max(0, Math.min(n, b * block - from))
+    const stands = Math.max(0, Math.min(n, b * block - from))
+    if (stands < n) yield* forget(k, w, from + stands, from + n)
+    if (failure !== null && (stands === 0 || !(failure instanceof Failure))) throw failure
+    return stands
   },
+}
 
-  *putFolio(k, _w, _m, f, off, n, accepted) {
-    if (accepted < n) k.forgetClean(f, off + accepted, n - accepted)
-    k.unlockFolio(f)
-  },
+/**
+ * What was copied over [from, to) does not stand: clean blocks go back to what the disk holds. Data under I/O is not there yet and
+ * is waited for; what could not be written will never be there, and keeps the new bytes as dirty blocks do.
+ */
+function* forget(k: Verbs, w: Write, from: number, to: number): Kernel<void> {
+  for (const f of w.batch) {
+    const [start, end] = [Math.max(from, f.pos), Math.min(to, f.pos + f.size)]
+    if (f.home === null || start >= end) continue
+    while (f.writeback) yield f.writebackOp
+    if ((f.bits(0) & WRITE_FAILED) === 0) k.forgetClean(f, start - f.pos, end - start)
+  }
 }
