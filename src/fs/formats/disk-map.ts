@@ -6,7 +6,7 @@
  * changes -> `fit` (corrects the number of blocks) -> all blocks resident -> `store` (plain).
  *
  * Blocks owned always suffice for the map in core, with one exception: splitting an extent without `grow` (a punch, a
- * partial conversion) may need one more block of an ExtentTree. `owed` counts it, and `fit` places it.
+ * partial conversion) may split a node of an ExtentTree. `owed` counts it, and `fit` places it.
  */
 import type { Checkpointable } from '../../kernel/checkpoint.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
@@ -32,7 +32,7 @@ export interface DiskMap extends Checkpointable {
    * O(1).
    */
   owed(map: ExtentMap, delayed: number, extents: number, end: number): number
-  /** Place the blocks for a further extent [lblk, lblk + n); all or none. @returns how many */
+  /** Place the blocks for a further extent [lblk, lblk + n), as much of it as one run may have; all or none. @returns how many */
   grow(v: Volume, map: ExtentMap, lblk: number, n: number, goal: BlockNr): Kernel<number, 'ENOSPC' | 'EIO'>
   /** Free the blocks that the map does not need. @returns how many */
   shrink(v: Volume, map: ExtentMap): Kernel<number, 'EIO'>

@@ -1,249 +1,332 @@
 /**
  * ExtentTree: the extents of an ext4 inode on disk.
  *
- * 4 entries in the inode, then leaves of (block size - 12) / 12 entries, then index levels until 4 entries are enough.
- * The tree owns its blocks level by level; `store` packs the extents in core into the leaves from left to right, such
- * that every block owned has at least one entry. The shape is *packed* when each index level is as small as the level
- * below allows. A tree that another system wrote may be shaped otherwise: it is read as it is, kept while the map does
- * not change, and brought into a packed shape, out of its own blocks first, by the next `grow`, `shrink` or `fit`.
+ * 4 entries in the inode, then leaves of (block size - 12) / 12 entries, then index levels until 4 entries are enough. Which
+ * entries lie in which leaf (the partition, TreeNodes) is kept: it is read from the disk as it stands, and a change of the map
+ * changes the leaf below it. Life of a leaf:
+ *   new        at the right edge, when the last one is full: a file that only grows fills its leaves to the end;
+ *   split      when an entry more does not fit: in halves, or, where entries come in rising order, before the new one;
+ *   overfull   in core only: a conversion or a punch made entries that nobody announced; `fit` splits it;
+ *   merged     with a neighbour, by `shrink`: it lost entries and both are no more than one full leaf, so that the undo of what
+ *              split it is exact (ext4 leaves such leaves alone);
+ *   freed      when it is empty.
  *
- * An extent on disk has at most 32768 blocks, an unwritten one 32767; longer ones are cut. Delayed extents are never
- * written.
+ * Blocks: `grow` of a delayed extent and `fit` place no more than `owed` becomes less by (ext4-grant.ts). Where a split would, all
+ * entries are spread evenly over the leaves instead.
  *
- * Source: fs/ext4/ext4_extents.h, fs/ext4/extents.c; Documentation/filesystems/ext4/ifork.rst.
+ * Source: fs/ext4/ext4_extents.h, fs/ext4/extents.c (ext4_ext_insert_extent, ext4_ext_split, ext4_ext_rm_leaf);
+ * Documentation/filesystems/ext4/ifork.rst.
  */
 import type { Restore } from '../../kernel/checkpoint.ts'
 import { attempt, type Kernel, raise } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
-import { type Extent, type ExtentMap, isReal, MAPPED, UNWRITTEN } from '../extent-map.ts'
-import { extentsAreGood, extentSealer } from './checksums.ts'
+import { DELALLOC, type Extent, type ExtentMap, HOLE } from '../extent-map.ts'
+import { extentSealer } from './checksums.ts'
 import type { DiskMap } from './disk-map.ts'
+import {
+  encode, entriesBound, entriesBoundOf, entriesByLeaf, entriesOf, entriesWithin, ENTRY, entryAt, evenKeys, fewerWithin, UNWRITTEN_MAX,
+} from './ext4-entries.ts'
+import { leavesFor, SplitGrant, sum } from './ext4-grant.ts'
+import { ROOT_ENTRIES, TreeNodes } from './ext4-nodes.ts'
+import { readTree, TREE_MAGIC } from './ext4-read.ts'
 import type { Volume } from './groups.ts'
-
-const TREE_MAGIC = 0xf30a
-/** Bytes of a node's header, and of each entry. */
-const ENTRY = 12
-const ROOT_ENTRIES = 4
-const MAX_DEPTH = 5
-/** Most blocks of one extent on disk. */
-const WRITTEN_MAX = 32768
-const UNWRITTEN_MAX = 32767
 
 /** Entries in a tree block of `blockSize` bytes. */
 export const entriesPerBlock = (blockSize: number): number => Math.floor((blockSize - ENTRY) / ENTRY)
 
-/** Blocks on each level, leaves first, of the packed tree with so many leaves. */
-export const packedShape = (leaves: number, capacity: number): number[] => {
-  const shape: number[] = []
-  for (let n = leaves; n > 0; n = n > ROOT_ENTRIES ? Math.ceil(n / capacity) : 0) shape.push(n)
-  return shape
-}
-
-/** Leaves for `n` extents. */
-export const leavesFor = (n: number, capacity: number): number => (n <= ROOT_ENTRIES ? 0 : Math.ceil(n / capacity))
-
-const sum = (shape: readonly number[]): number => shape.reduce((a, b) => a + b, 0)
-
-/** Entries on disk of one extent in core. */
-const pieces = (e: Readonly<Extent>): number =>
-  e.state === MAPPED ? Math.ceil(e.n / WRITTEN_MAX) : e.state === UNWRITTEN ? Math.ceil(e.n / UNWRITTEN_MAX) : 0
-
-/** Entries on disk of the whole map, counted. */
-const entriesOf = (map: ExtentMap): number => {
-  let n = 0
-  for (const e of map.extents) n += pieces(e)
-  return n
-}
-
-/** The same as a bound in O(1), with `blocks` more real blocks in `extents` more extents. */
-const entriesBound = (map: ExtentMap, extents: number, blocks: number): number =>
-  map.extents.length - map.delayedExtents + extents + Math.floor((map.realBlocks + blocks) / UNWRITTEN_MAX)
-
-/** What reading a tree takes along. */
-interface Reading {
-  readonly v: Volume
-  readonly seed: number
-  readonly out: Extent[]
-  /** Blocks of the tree: none may come twice. */
-  readonly seen: Set<BlockNr>
-}
-
-/** A copy of tree block `nr`. Raises EIO if its checksum is wrong. */
-function* nodeAt({ v, seed }: Reading, nr: BlockNr): Kernel<Buffer, 'EIO'> {
-  const buf = yield* v.cache.get(nr)
-  if (v.geo.checksums && !buf.verified && !extentsAreGood(seed, buf.data)) return yield* raise('EIO', 'EIO.extent-checksum')
-  buf.verified = true
-  return Buffer.from(buf.data)
-}
+/** Nodes to be added: by level in `cost`. A leaf behind another one, and what both have then; or all leaves anew. */
+type Change =
+  | {
+      readonly kind: 'leaf'
+      readonly leaf: number
+      readonly key: number
+      readonly have: readonly [number, number]
+      readonly cost: readonly number[]
+    }
+  | { readonly kind: 'level'; readonly keys: number[]; readonly cost: readonly number[] }
 
 /** The tree blocks of one inode. */
 export class ExtentTree implements DiskMap {
   readonly kind = 'extents'
   readonly #capacity: number
-  /** Blocks of each level, leaves first. */
-  #levels: BlockNr[][] = []
+  readonly #nodes: TreeNodes
+  readonly #grant: SplitGrant
+  /** `seq` of the map when each leaf was counted; -1: not since it was made or read. */
+  #counted: number[] = []
+  /** Where `grow` was last called for. */
+  #last = -1
 
   /** @param blockSize bytes */
   constructor(blockSize: number) {
     this.#capacity = entriesPerBlock(blockSize)
+    this.#nodes = new TreeNodes(this.#capacity)
+    this.#grant = new SplitGrant(this.#nodes)
   }
 
   get owned(): number {
-    return sum(this.#levels.map((l) => l.length))
+    return this.#nodes.count
   }
   /** Levels below the root: 0 when all extents lie in the inode. */
   get depth(): number {
-    return this.#levels.length
+    return this.#nodes.levels.length
   }
   blocks(): BlockNr[] {
-    return this.#levels.flat()
+    return this.#nodes.levels.flatMap((level) => level.nrs)
   }
 
   checkpoint(): Restore {
-    const levels = this.#levels.map((level) => level.slice())
+    const nodes = this.#nodes.checkpoint()
+    const grant = this.#grant.checkpoint()
+    const [counted, last] = [this.#counted.slice(), this.#last]
     return () => {
-      this.#levels = levels.map((level) => level.slice())
+      nodes()
+      grant()
+      this.#counted = counted.slice()
+      this.#last = last
     }
   }
-
-  get #leaves(): number {
-    return this.#levels[0]?.length ?? 0
-  }
-  get #packed(): boolean {
-    const shape = packedShape(this.#leaves, this.#capacity)
-    return shape.length === this.#levels.length && shape.every((n, i) => this.#levels[i]!.length === n)
-  }
-
-  // --- reading -----------------------------------------------------------------------------------------------------
 
   *load(v: Volume, root: Buffer, seed: number): Kernel<Extent[], 'EIO'> {
-    const out: Extent[] = []
-    const depth = root.readUInt16LE(6)
-    if (depth > MAX_DEPTH) return yield* raise('EIO', 'EIO.extent-depth')
-    this.#levels = Array.from({ length: depth }, () => [])
-    yield* this.#node({ v, seed, out, seen: new Set() }, root, depth, ROOT_ENTRIES, 0)
-    if (out.reduce((blocks, e) => blocks + e.n, 0) > v.geo.totalBlocks) return yield* raise('EIO', 'EIO.extents-larger-than-device')
+    const out = yield* readTree(v, root, seed, this.#nodes)
+    this.#counted = this.#nodes.keys.map(() => -1)
+    this.#grant.placed = entriesBoundOf(out)
+    this.#grant.renew()
     return out
-  }
-
-  *#node(reading: Reading, node: Buffer, depth: number, capacity: number, from: number): Kernel<void, 'EIO'> {
-    const { v, out, seen } = reading
-    const entries = node.readUInt16LE(2)
-    const sane = node.readUInt16LE(0) === TREE_MAGIC && node.readUInt16LE(6) === depth &&
-      entries <= node.readUInt16LE(4) && node.readUInt16LE(4) <= capacity
-    if (!sane) return yield* raise('EIO', 'EIO.extent-header')
-    let least = from
-    for (let i = 0; i < entries; i++) {
-      const at = ENTRY * (i + 1)
-      const lblk = node.readUInt32LE(at)
-      if (lblk < least) return yield* raise('EIO', 'EIO.extent-order')
-      if (depth === 0) least = yield* readEntry(v, out, node, at)
-      else {
-        const nr = node.readUInt32LE(at + 4)
-        if (!v.areData(nr, 1) || node.readUInt16LE(at + 8) !== 0) return yield* raise('EIO', 'EIO.extent-index-outside')
-        if (seen.has(nr)) return yield* raise('EIO', 'EIO.extent-block-twice')
-        seen.add(nr)
-        this.#levels[depth - 1]!.push(nr)
-        yield* this.#node(reading, yield* nodeAt(reading, nr), depth - 1, this.#capacity, lblk)
-        const last = out.at(-1)
-        least = last === undefined ? lblk : last.lblk + last.n
-      }
-    }
   }
 
   // --- space -------------------------------------------------------------------------------------------------------
 
-  /** Every delayed block may become an extent of its own; one more, for `grow` asks for two when one is added. */
   owed(map: ExtentMap, delayed: number): number {
-    const now = leavesFor(entriesBound(map, 0, 0), this.#capacity)
-    const last = delayed === 0 ? now : leavesFor(entriesBound(map, delayed + 1, delayed), this.#capacity)
-    const usable = this.#packed ? this.owned : Math.min(this.owned, sum(packedShape(now, this.#capacity)))
-    return Math.max(0, sum(packedShape(last, this.#capacity)) - usable)
+    return this.#grant.owed(map, delayed)
   }
 
   /**
-   * Room for two entries more: a new extent adds one, and the conversion of a part of an extent, which nobody announces, up
-   * to two. So what is placed unwritten here can become written in parts without a further block.
+   * Room for an extent, and for one entry more where it is not the last: the conversion of a part, which nobody announces, adds up
+   * to two. Of a long extent, as much as one run of blocks may have.
    */
-  *grow(v: Volume, map: ExtentMap, _lblk: number, n: number, goal: BlockNr): Kernel<number, 'ENOSPC' | 'EIO'> {
-    const leaves = leavesFor(entriesBound(map, 2, n), this.#capacity)
-    if (this.#packed && leaves <= this.#leaves) return 0
-    return Math.max(0, yield* this.#resize(v, leaves, goal))
+  *grow(v: Volume, map: ExtentMap, lblk: number, n: number, goal: BlockNr): Kernel<number, 'ENOSPC' | 'EIO'> {
+    if (this.depth === 0 && leavesFor(entriesBound(map, 2, n), this.#capacity) === 0) return 0
+    const want = Math.ceil(Math.min(n, v.geo.blocksPerGroup) / UNWRITTEN_MAX)
+    const isRoom = this.#growth(map, lblk, want) === null
+    const placed = isRoom ? 0 : yield* this.#place(v, goal, () => this.#growth(map, lblk, want))
+    this.#grant.placed += want
+    this.#last = lblk
+    return placed
   }
 
+  /** What must change so that `want` entries fit at `lblk`; null: nothing. */
+  #growth(map: ExtentMap, lblk: number, want: number): Change | null {
+    const nodes = this.#nodes
+    if (this.depth === 0) return this.#levelled(map, lblk, want)
+    const leaf = nodes.leafOf(lblk)
+    if (this.#hasRoom(map, leaf, want + 1)) return null
+    const from = nodes.from(leaf)
+    const all = entriesWithin(map, from, nodes.to(leaf))
+    const before = entriesWithin(map, from, lblk)
+    const isLast = before === all
+    if (all + want + (isLast ? 0 : 1) <= this.#capacity) {
+      this.#count(leaf, all, map.seq)
+      return null
+    }
+    if (isLast && this.#moveRight(map, leaf + 1, lblk, want)) return null
+    const isRising = this.#last >= from && this.#last < lblk
+    const stay = isLast ? all : isRising ? Math.max(before, all >>> 1) : Math.ceil(all / 2)
+    const key = stay === before ? lblk : entryAt(map, from, stay)
+    const have = [stay + (lblk < key ? want : 0), all - stay + (lblk < key ? 0 : want)] as const
+    const change: Change = { kind: 'leaf', leaf, key, have, cost: nodes.costOfLeaf(leaf) }
+    const isPromised = map.lookup(lblk, 1, { lblk: 0, n: 0, state: HOLE, pblk: 0 }).state === DELALLOC
+    return !isPromised || this.#grant.mayTake(map, change.cost) ? change : this.#levelled(map, lblk, want)
+  }
+
+  /** Is there room by what was counted, with at most two entries more for each change of the map since then? Plain and quick. */
+  #hasRoom(map: ExtentMap, leaf: number, want: number): boolean {
+    const counted = this.#counted[leaf]!
+    if (counted < 0 || map.realBlocks >= UNWRITTEN_MAX) return false
+    return this.#nodes.levels[0]!.kids[leaf]! + 2 * (map.seq - counted) + want <= this.#capacity
+  }
+
+  #count(leaf: number, entries: number, seq: number): void {
+    this.#nodes.levels[0]!.kids[leaf] = entries
+    this.#counted[leaf] = seq
+  }
+
+  /** Behind the last entry of a full leaf: let the next one begin there, if it has room (ext4_ext_next_leaf_block). */
+  #moveRight(map: ExtentMap, next: number, lblk: number, want: number): boolean {
+    const nodes = this.#nodes
+    if (next >= nodes.leaves || entriesWithin(map, nodes.from(next), nodes.to(next)) + want + 1 > this.#capacity) return false
+    nodes.keys[next] = lblk
+    return true
+  }
+
+  /** All entries spread evenly, with `want` more at `lblk`. */
+  #levelled(map: ExtentMap, lblk: number, want: number): Change {
+    const leaves = Math.max(this.#nodes.leaves, Math.ceil((entriesOf(map) + want) / this.#capacity))
+    return { kind: 'level', keys: evenKeys(map, leaves, lblk, want), cost: this.#nodes.costOfShape(leaves) }
+  }
+
+  /** Make the change that `plan` asks for; it is asked again after every wait. @returns how many blocks were placed */
+  *#place(v: Volume, goal: BlockNr, plan: () => Change | null): Kernel<number, 'ENOSPC' | 'EIO'> {
+    const spare: BlockNr[] = []
+    for (;;) {
+      const change = plan()
+      const short = sum(change?.cost ?? []) - spare.length
+      if (short <= 0) {
+        const before = spare.length
+        if (change !== null) this.#make(change, spare)
+        const placed = before - spare.length
+        yield* v.freeAll(spare)
+        return placed
+      }
+      const got = yield* attempt(() => v.placeFresh(goal, short))
+      if (got._tag === 'Left') {
+        yield* v.freeAll(spare)
+        return yield* raise(got.left)
+      }
+      spare.push(...got.right.reverse())
+    }
+  }
+
+  #make(change: Change, spare: BlockNr[]): void {
+    this.#grant.restructure(() => {
+      if (change.kind === 'level') {
+        this.#nodes.spread(change.cost, change.keys, spare)
+        this.#counted = change.keys.map(() => -1)
+      } else {
+        const { leaf, key, have } = change
+        this.#nodes.addLeaf(leaf, key, spare)
+        this.#counted.splice(leaf + 1, 0, -1)
+        this.#count(leaf, have[0], -1)
+        this.#count(leaf + 1, have[1], -1)
+      }
+    })
+  }
+
+  /** Free the leaves that are empty, and merge those that lost entries. */
   *shrink(v: Volume, map: ExtentMap): Kernel<number, 'EIO'> {
-    const leaves = leavesFor(entriesBound(map, 0, 0), this.#capacity)
-    if (this.#packed && leaves >= this.#leaves) return 0
-    return Math.max(0, -(yield* this.#resizeOrEio(v, leaves)))
+    if (this.depth === 0) return 0
+    let freed: BlockNr[] = []
+    if (leavesFor(entriesBound(map, 0, 0), this.#capacity) === 0) {
+      freed = this.blocks()
+      this.#counted = []
+      this.#grant.restructure(() => this.#nodes.clear())
+    } else if (this.#nodes.leaves > 1) {
+      this.#grant.restructure(() => {
+        for (let leaf = this.#nodes.leaves - 1; leaf >= 0; leaf--) freed.push(...this.#shrinkLeaf(map, leaf))
+      })
+    }
+    yield* v.freeAll(freed)
+    return freed.length
+  }
+
+  #shrinkLeaf(map: ExtentMap, leaf: number): BlockNr[] {
+    const nodes = this.#nodes
+    const { kids } = nodes.levels[0]!
+    const entries = (i: number): number => entriesWithin(map, nodes.from(i), nodes.to(i))
+    if (!fewerWithin(map, nodes.from(leaf), nodes.to(leaf), Math.max(1, kids[leaf]!))) return []
+    const own = entries(leaf)
+    for (const left of own === 0 ? [leaf - 1, leaf] : [leaf, leaf - 1]) {
+      if (left < 0 || left + 1 >= nodes.leaves) continue
+      const both = own + entries(left === leaf ? leaf + 1 : left)
+      if (own > 0 && both > this.#capacity) continue
+      const freed = this.#remove(own === 0 ? leaf : left + 1)
+      if (own > 0) this.#count(left, both, map.seq)
+      return freed
+    }
+    return []
+  }
+
+  #remove(leaf: number): BlockNr[] {
+    this.#counted.splice(leaf, 1)
+    return this.#nodes.removeLeaf(leaf)
   }
 
   fits(map: ExtentMap): boolean {
-    const n = entriesOf(map)
-    const leaves = this.#leaves
-    return this.#packed && (leaves === 0 ? n <= ROOT_ENTRIES : leaves <= n && n <= leaves * this.#capacity)
+    if (this.depth === 0) return entriesOf(map) <= ROOT_ENTRIES
+    return entriesByLeaf(map, this.#nodes.keys).every((n) => n > 0 && n <= this.#capacity)
   }
 
   *fit(v: Volume, map: ExtentMap): Kernel<void, 'EIO'> {
-    if (!this.fits(map)) yield* this.#resizeOrEio(v, leavesFor(entriesOf(map), this.#capacity))
-  }
-
-  /** `resize` where the blocks are counted as owed already: that none is free is an I/O error of the inode write. */
-  *#resizeOrEio(v: Volume, leaves: number): Kernel<number, 'EIO'> {
-    const done = yield* attempt(() => this.#resize(v, leaves, this.blocks().at(-1) ?? 0))
-    return done._tag === 'Right' ? done.right : yield* raise('EIO', 'EIO.extent-split')
-  }
-
-  /** Bring the tree into the packed shape with so many leaves. @returns blocks placed, less blocks freed */
-  *#resize(v: Volume, leaves: number, goal: BlockNr): Kernel<number, 'ENOSPC' | 'EIO'> {
-    const shape = packedShape(leaves, this.#capacity)
-    const spare: BlockNr[] = []
-    const before = this.owned
-    for (;;) {
-      const short = sum(shape) - this.owned - spare.length
-      if (short <= 0) break
-      const placed = yield* attempt(() => v.placeFresh(goal, short))
-      if (placed._tag === 'Left') {
-        yield* v.freeAll(spare)
-        return yield* raise(placed.left)
-      }
-      spare.push(...placed.right)
+    while (!this.fits(map)) {
+      if (yield* this.#dropEmpty(v, map)) continue
+      const done = yield* attempt(() => this.#place(v, this.blocks().at(-1) ?? 0, () => this.#mending(map)))
+      // The blocks were owed: that none is free is an I/O error of the inode write.
+      if (done._tag === 'Left') return yield* raise('EIO', 'EIO.extent-split')
+      this.#grant.placed++
     }
-    const kept = shape.map((n, i) => (this.#levels[i] ?? []).slice(0, n))
-    for (const [i, level] of this.#levels.entries()) spare.push(...level.slice(shape[i] ?? 0))
-    for (const [i, level] of kept.entries()) level.push(...spare.splice(0, shape[i]! - level.length))
-    this.#levels = kept
-    yield* v.freeAll(spare)
-    return this.owned - before
+  }
+
+  /** A leaf without entries goes; one at the right edge was grown ahead, and gets the last entry. @returns false if there is none */
+  *#dropEmpty(v: Volume, map: ExtentMap): Kernel<boolean, 'EIO'> {
+    const nodes = this.#nodes
+    const counts = entriesByLeaf(map, nodes.keys)
+    const leaf = counts.lastIndexOf(0)
+    if (leaf < 0) return false
+    const left = counts[leaf - 1] ?? 0
+    if (leaf === nodes.leaves - 1 && left > 1) nodes.keys[leaf] = entryAt(map, nodes.from(leaf - 1), left - 1)
+    else {
+      let freed: BlockNr[] = []
+      this.#grant.restructure(() => {
+        freed = this.#remove(leaf)
+      })
+      yield* v.freeAll(freed)
+    }
+    return true
+  }
+
+  /** What must change so that the map fits; null: nothing. */
+  #mending(map: ExtentMap): Change | null {
+    if (this.fits(map)) return null
+    if (this.depth === 0) return this.#levelled(map, 0, 0)
+    const counts = entriesByLeaf(map, this.#nodes.keys)
+    const leaf = counts.findIndex((n) => n > this.#capacity)
+    if (leaf < 0) return null
+    const stay = Math.ceil(counts[leaf]! / 2)
+    const key = entryAt(map, this.#nodes.from(leaf), stay)
+    const cost = this.#nodes.costOfLeaf(leaf)
+    const isPaid = this.#grant.isBehind(map) && this.#grant.mayTake(map, cost)
+    return isPaid ? { kind: 'leaf', leaf, key, have: [stay, counts[leaf]! - stay], cost } : this.#levelled(map, 0, 0)
   }
 
   // --- writing -----------------------------------------------------------------------------------------------------
 
   store(v: Volume, map: ExtentMap, root: Buffer, seed: number): void {
+    const { levels } = this.#nodes
     const entries = encode(map)
-    let level = { keys: entries, count: entries.length / ENTRY }
+    let below = { entries, count: entries.length / ENTRY }
+    if (levels.length > 0) levels[0]!.kids = entriesByLeaf(map, this.#nodes.keys)
     // Behind the last entry is the place of the checksum, which is written when the block leaves core.
     const block = Buffer.alloc(v.geo.checksums ? ENTRY * (1 + this.#capacity) : v.geo.blockSize)
     const seal = v.geo.checksums ? extentSealer(seed) : null
-    for (const [depth, nrs] of this.#levels.entries()) {
+    for (const [depth, { nrs, kids }] of levels.entries()) {
       const above = Buffer.alloc(nrs.length * ENTRY)
       let at = 0
       for (const [i, nr] of nrs.entries()) {
-        const n = Math.min(this.#capacity, level.count - at - (nrs.length - i - 1))
+        const n = kids[i]!
+        if (n < 1 || n > this.#capacity) throw new Error(`extent tree: ${n} entries in a block`)
         block.fill(0)
         writeHeader(block, n, this.#capacity, depth)
-        level.keys.copy(block, ENTRY, at * ENTRY, (at + n) * ENTRY)
+        below.entries.copy(block, ENTRY, at * ENTRY, (at + n) * ENTRY)
         v.cache.store(nr, block, 0, seal)
-        above.writeUInt32LE(level.keys.readUInt32LE(at * ENTRY), i * ENTRY)
+        above.writeUInt32LE(below.entries.readUInt32LE(at * ENTRY), i * ENTRY)
         above.writeUInt32LE(nr, i * ENTRY + 4)
         at += n
       }
-      if (at !== level.count) throw new Error(`extent tree: ${level.count} entries in ${nrs.length} blocks`)
-      level = { keys: above, count: nrs.length }
+      if (at !== below.count) throw new Error(`extent tree: ${below.count} entries, ${at} of them in blocks`)
+      if (depth === 0) this.#nodes.keys = nrs.map((_, i) => above.readUInt32LE(i * ENTRY))
+      below = { entries: above, count: nrs.length }
     }
-    if (level.count > ROOT_ENTRIES) throw new Error(`extent tree: ${level.count} entries in the inode`)
+    if (below.count > ROOT_ENTRIES) throw new Error(`extent tree: ${below.count} entries in the inode`)
     root.fill(0)
-    writeHeader(root, level.count, ROOT_ENTRIES, this.#levels.length)
-    level.keys.copy(root, ENTRY)
+    writeHeader(root, below.count, ROOT_ENTRIES, levels.length)
+    below.entries.copy(root, ENTRY)
+    this.#stored(map)
+  }
+
+  /** The partition is as the disk has it. */
+  #stored(map: ExtentMap): void {
+    this.#counted = this.#nodes.keys.map(() => map.seq)
+    this.#grant.placed = entriesBound(map, 0, 0)
+    if (map.delayedBlocks === 0) this.#grant.renew()
   }
 }
 
@@ -253,35 +336,4 @@ const writeHeader = (node: Buffer, entries: number, max: number, depth: number):
   node.writeUInt16LE(max, 4)
   node.writeUInt16LE(depth, 6)
   node.writeUInt32LE(0, 8)
-}
-
-/** Read the extent at byte `at` of a leaf. @returns the first file block behind it */
-function* readEntry(v: Volume, out: Extent[], node: Buffer, at: number): Kernel<number, 'EIO'> {
-  const lblk = node.readUInt32LE(at)
-  const len = node.readUInt16LE(at + 4)
-  const pblk = node.readUInt32LE(at + 8)
-  const unwritten = len > WRITTEN_MAX
-  const n = unwritten ? len - WRITTEN_MAX : len
-  if (n === 0) return yield* raise('EIO', 'EIO.extent-empty')
-  if (node.readUInt16LE(at + 6) !== 0 || !v.areData(pblk, n)) return yield* raise('EIO', 'EIO.extent-outside')
-  out.push({ lblk, n, state: unwritten ? UNWRITTEN : MAPPED, pblk })
-  return lblk + n
-}
-
-/** All real extents as entries on disk. */
-const encode = (map: ExtentMap): Buffer => {
-  const out = Buffer.alloc(entriesOf(map) * ENTRY)
-  let at = 0
-  for (const e of map.extents) {
-    if (!isReal(e.state)) continue
-    const most = e.state === MAPPED ? WRITTEN_MAX : UNWRITTEN_MAX
-    for (let done = 0; done < e.n; done += most) {
-      const n = Math.min(most, e.n - done)
-      out.writeUInt32LE(e.lblk + done, at)
-      out.writeUInt16LE(e.state === MAPPED ? n : n + WRITTEN_MAX, at + 4)
-      out.writeUInt32LE(e.pblk + done, at + 8)
-      at += ENTRY
-    }
-  }
-  return out
 }

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { DELALLOC, type Extent, HOLE, MAPPED } from '../extent-map.ts'
 import { accountBlocks } from './accounting.ts'
 import { BlockMap, denseIndirect, DIRECT } from './ext2-map.ts'
-import { leavesFor, packedShape } from './ext4-map.ts'
+import { leavesFor } from './ext4-grant.ts'
+import { TreeNodes } from './ext4-nodes.ts'
 import { create, made, MIB, mounted, ok } from './judges.test-util.ts'
 
 /** Extents near and far: what lies close together, what needs the double and the triple tree. */
@@ -110,11 +111,11 @@ test('denseIndirect counts the tree of a file without holes', () => {
   expect(new BlockMap(1024).owned).toBe(0)
 })
 
-test('packedShape grows by whole levels', () => {
+test('a packed tree grows by whole levels', () => {
   expect(leavesFor(4, 84)).toBe(0)
   expect(leavesFor(5, 84)).toBe(1)
-  expect(packedShape(0, 84)).toEqual([])
-  expect(packedShape(4, 84)).toEqual([4])
-  expect(packedShape(5, 84)).toEqual([5, 1])
-  expect(packedShape(337, 84)).toEqual([337, 5, 1])
+  const none = new TreeNodes(84)
+  expect(none.costOfShape(4)).toEqual([4])
+  expect(none.costOfShape(5)).toEqual([5, 1])
+  expect(none.costOfShape(337)).toEqual([337, 5, 1])
 })
