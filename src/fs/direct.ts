@@ -106,7 +106,7 @@ function* writeExtent(
     yield* submitAndWait(fs.device, new Bio('write', e.pblk * block, data))
     yield* transactReserved(fs, function* () {
       yield* k.acquire(inode.mapLock)
-      fs.convert(k, inode, lblk, e.n)
+      fs.convert(k, inode, lblk, e.n, held)
       k.release(inode.mapLock)
     })
   } finally {
@@ -138,9 +138,12 @@ function* invalidateRange(k: Verbs, inode: Inode, from: number, to: number): Ker
   const pages = inode.pages!
   let all = true
   if (to <= from) return all
-  for (const f of pages.inRange(Math.floor(from / PAGE), Math.ceil(to / PAGE) - 1)) {
+  const found = pages.inRange(Math.floor(from / PAGE), Math.ceil(to / PAGE) - 1)
+  k.referAll(found)
+  for (const f of found) {
     const { generation } = f
     yield* k.lockFolio(f)
+    k.unreferLocked(f)
     if (f.home !== pages || f.generation !== generation) {
       k.unlockFolio(f)
       continue

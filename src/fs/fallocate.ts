@@ -84,7 +84,7 @@ function* zeroRange(
   yield* dropPages(k, inode, first, last)
   yield* k.acquire(inode.mapLock)
   yield* punchDelayed(k, fs, inode, first / block, last / block)
-  fs.unconvert(inode, first / block, (last - first) / block)
+  fs.unconvert(inode, first / block, (last - first) / block, held)
   k.release(inode.mapLock)
   releaseSplits(fs, inode, held)
 }

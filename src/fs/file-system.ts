@@ -28,6 +28,7 @@ import type { Mount } from './mount.ts'
 import { wouldWait } from './nowait.ts'
 import { blocksOf, type Quota } from './quota.ts'
 import { Space, type SpaceError } from './space.ts'
+import { oweSplit, type SplitRoom } from './splits.ts'
 import type { AnyStrategy } from './strategy.ts'
 import type { Verbs } from './verbs.ts'
 import { writeBack, writeSomeBack } from './writeback.ts'
@@ -106,8 +107,7 @@ export class FileSystem {
     const { lostBlocks } = this
     const inodes = [...this.inodes]
     const more = [this.quota, this.journal].filter((part) => part !== null)
-    const parts = [this.space, this.format, ...more, ...this.inodes.values()]
-    const restore = restoreAll(parts.map((part) => part.checkpoint()))
+    const restore = restoreAll([this.space, this.format, ...more, ...this.inodes.values()].map((part) => part.checkpoint()))
     return () => {
       this.lostBlocks = lostBlocks
       this.inodes.clear()
@@ -301,8 +301,7 @@ export class FileSystem {
   *#place(k: Verbs, inode: Inode, lblk: number, n: number, mapped: number): Kernel<Run, 'ENOSPC' | 'EIO'> {
     const before = lblk > 0 ? inode.map.lookup(lblk - 1, 1, this.#scratch) : null
     const goal = before !== null && isReal(before.state) ? before.pblk + 1 : this.format.goalFor(inode)
-    const unread = k.fault('EIO.bitmap')
-    const run: Either<'ENOSPC' | 'EIO', Run> = unread ? left('EIO') : yield* attempt(() => this.format.allocate(goal, n))
+    const run: Either<'ENOSPC' | 'EIO', Run> = k.fault('EIO.bitmap') ? left('EIO') : yield* attempt(() => this.format.allocate(goal, n))
     if (run._tag === 'Left') {
       yield* this.#shrink(k, inode, mapped)
       return yield* raise(run.left)
@@ -312,25 +311,27 @@ export class FileSystem {
     return run.right
   }
 
-  /** Unwritten blocks of [lblk, lblk + n) hold data on disk now. */
-  convert(k: Verbs, inode: Inode, lblk: number, n: number): void {
+  /** Unwritten blocks of [lblk, lblk + n) hold data on disk now. `room`: what is held for extents that this splits. */
+  convert(k: Verbs, inode: Inode, lblk: number, n: number, room: SplitRoom | null = null): void {
     const e = this.#scratch
     for (let b = lblk; b < lblk + n; b += e.n) {
       inode.map.lookup(b, lblk + n - b, e)
       if (e.state !== UNWRITTEN) continue
       k.ledger.conversions++
       this.#change(inode, null, b, e.n, MAPPED, e.pblk)
+      oweSplit(this, inode, room)
       this.#settleOwed(inode, null)
     }
   }
 
-  /** Written blocks of [lblk, lblk + n) read as zeros from now on (fallocate, zero range). */
-  unconvert(inode: Inode, lblk: number, n: number): void {
+  /** Written blocks of [lblk, lblk + n) read as zeros from now on (fallocate, zero range). `room`: see `convert`. */
+  unconvert(inode: Inode, lblk: number, n: number, room: SplitRoom | null = null): void {
     const e = this.#scratch
     for (let b = lblk; b < lblk + n; b += e.n) {
       inode.map.lookup(b, lblk + n - b, e)
       if (e.state === MAPPED) this.#change(inode, null, b, e.n, UNWRITTEN, e.pblk)
     }
+    oweSplit(this, inode, room)
     this.#settleOwed(inode, null)
   }
 
@@ -356,8 +357,7 @@ export class FileSystem {
 
   /** An undo that fails in turn: what the bitmap cannot take back belongs to nobody until e2fsck finds it. */
   *#giveBack(k: Verbs, start: number, n: number): Kernel<void> {
-    const unread = k.fault('EIO.free')
-    const freed: Either<'EIO', void> = unread ? left('EIO') : yield* attempt(() => this.format.free({ start, n }))
+    const freed: Either<'EIO', void> = k.fault('EIO.free') ? left('EIO') : yield* attempt(() => this.format.free({ start, n }))
     if (freed._tag === 'Left') this.lostBlocks += n
   }
 

@@ -7,7 +7,8 @@
  * zeros and becomes written with the part: no extent more, no block more (claim I26). Zeros are on the disk before
  * the map says written.
  *
- * Rules: hold before the first bio of a pass is submitted, release after the last conversion. Blocks past i_size stay
+ * Rules: hold before the first bio of a pass is submitted, release after the last conversion. What a conversion comes to owe is
+ * taken out of what is held for it in the same step, so that no block counts twice. Blocks past i_size stay
  * as they are, and so do blocks under somebody else's I/O. Source: ext4_split_extent_at with EXT4_EXT_MAY_ZEROOUT,
  * ext4_ext_zeroout (fs/ext4/extents.c).
  */
@@ -23,20 +24,26 @@ import type { Verbs } from './verbs.ts'
 /** Most bytes of zeros in a bio. */
 const BIO_BYTES = 1 << 20
 
+/** Map blocks that an operation holds for extents it is about to split; what came to be owed for one is not in it any more. */
+export interface SplitRoom {
+  blocks: number
+}
+
 /**
  * Hold room to convert each block range that begins at one of `lblks`, or make sure that none is needed.
- * @param busy is this block under I/O that the caller did not start? @returns blocks held, for `releaseSplits`
+ * @param busy is this block under I/O that the caller did not start?
+ * @returns what is held, for `convert` and `releaseSplits`; null: nothing is
  */
 export function* holdSplits(
   k: Verbs, fs: FileSystem, inode: Inode, lblks: readonly number[], busy: (lblk: number) => boolean,
-): Kernel<number> {
+): Kernel<SplitRoom | null> {
   const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
   const unwritten = lblks.filter((lblk) => inode.map.lookup(lblk, 1, e).state === UNWRITTEN)
-  if (unwritten.length === 0) return 0
+  if (unwritten.length === 0) return null
   const room = splitsRoom(fs, inode, unwritten.length)
   if (room !== null) return room
   yield* transactReserved(fs, () => zeroAll(k, fs, inode, unwritten, busy))
-  return 0
+  return null
 }
 
 function* zeroAll(
@@ -51,19 +58,28 @@ function* zeroAll(
   }
 }
 
-/** Hold room for `count` extents that are split. Plain. @returns blocks held; null if there is no room */
-export const splitsRoom = (fs: FileSystem, inode: Inode, count: number): number | null => {
-  const room = Math.max(0, fs.format.owedAfter(inode, 2 * count, 0) - inode.owed)
-  if (room > fs.space.available) return null
-  fs.hold(inode, room)
-  fs.space.splits += room
-  return room
+/** Hold room for `count` extents that are split. Plain. @returns what is held; null if there is no room */
+export const splitsRoom = (fs: FileSystem, inode: Inode, count: number): SplitRoom | null => {
+  const blocks = Math.max(0, fs.format.owedAfter(inode, 2 * count, 0) - inode.owed)
+  if (blocks > fs.space.available) return null
+  fs.hold(inode, blocks)
+  fs.space.splits += blocks
+  return { blocks }
 }
 
-/** Let go of what `holdSplits` held. */
-export const releaseSplits = (fs: FileSystem, inode: Inode, held: number): void => {
-  fs.hold(inode, -held)
-  fs.space.splits -= held
+/** Let go of `n` of the blocks that are still held; all of them unless told otherwise. */
+export const releaseSplits = (fs: FileSystem, inode: Inode, room: SplitRoom | null, n = room?.blocks ?? 0): void => {
+  if (room === null) return
+  room.blocks -= n
+  fs.hold(inode, -n)
+  fs.space.splits -= n
+}
+
+/** An extent was split: map blocks that will be owed for that, when `owed` is brought up to date next, are held here no more. */
+export const oweSplit = (fs: FileSystem, inode: Inode, room: SplitRoom | null): void => {
+  if (room === null || room.blocks === 0) return
+  const grown = fs.format.owed(inode) - inode.owed
+  if (grown > 0) releaseSplits(fs, inode, room, Math.min(grown, room.blocks))
 }
 
 /** Make all of the unwritten extent at `lblk` written, as zeros. What fails to be written stays unwritten. */

@@ -120,9 +120,13 @@ export function* evictInode(k: Verbs, fs: FileSystem, inode: Inode): Kernel<bool
 }
 
 function* dropAllPages(k: Verbs, inode: Inode): Kernel<void> {
-  for (const f of inode.pages!.inRange(0, Number.MAX_SAFE_INTEGER)) {
+  const found = inode.pages!.inRange(0, Number.MAX_SAFE_INTEGER)
+  k.referAll(found)
+  for (const f of found) {
     yield* k.lockFolio(f)
+    k.unreferLocked(f)
     while (f.writeback) yield f.writebackOp
-    k.removeFolio(f)
+    if (f.home === inode.pages) k.removeFolio(f)
+    else k.unlockFolio(f)
   }
 }

@@ -136,9 +136,12 @@ export function* writeOrderedFirst(k: Verbs, fs: FileSystem, inode: Inode): Kern
 export function* dropPages(k: Verbs, inode: Inode, from: number, to: number): Kernel<void> {
   const pages = inode.pages!
   const last = to === Infinity ? Number.MAX_SAFE_INTEGER : Math.ceil(to / PAGE) - 1
-  for (const f of pages.inRange(Math.floor(from / PAGE), last)) {
+  const found = pages.inRange(Math.floor(from / PAGE), last)
+  k.referAll(found)
+  for (const f of found) {
     const { generation } = f
     yield* k.lockFolio(f)
+    k.unreferLocked(f)
     while (f.writeback) yield f.writebackOp
     if (f.home !== pages || f.generation !== generation) {
       k.unlockFolio(f)

@@ -51,7 +51,7 @@ export function* writeThrough(k: Verbs, w: Write, m: Mapping, from: number, n: n
   const held = yield* holdSplits(k, fs, inode, fs.format.hasUnwritten ? ios.map(firstBlock(fs)) : [], foreign(k, fs, inode, started))
   for (const io of ios) submit(k, fs, io, 'EIO.write-through')
   for (const io of ios) {
-    const failed = yield* finishIo(k, fs, inode, io, false)
+    const failed = yield* finishIo(k, fs, inode, io, false, held)
     if (failed === null) continue
     errno ??= failed
     done = Math.min(done, io.pos + roundDown(io.bio!.completion!.bytes, fs.blockSize))

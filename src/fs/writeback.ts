@@ -9,7 +9,8 @@
  * Rules: (1) nothing past i_size is written; the tail of the last block is zeroed first. (2) disk size moves only after the
  * data below it is on the device (ordered; bugs Z28, Z29). (3) An error is recorded in the address space and the folio stays
  * uptodate (Z36), and is reported once to every open file (I25). After a failed I/O the data is clean, as ext4 leaves it; what
- * found no blocks stays dirty with its reservation, and the next writeback tries again.
+ * found no blocks stays dirty with its reservation, and the next writeback tries again. (4) A pass refers to the folios that it
+ * found until it has their locks: one that leaves the cache meanwhile keeps its memory so long (a folio batch).
  * Writeback belongs to the file system, not to a strategy: two designs may write one inode.
  * Under a journal one handle covers the placing of a pass, taken before the first folio is locked, and a reserved one each
  * completion; `writeWrittenBack` is what a commit needs: it changes no map, so it joins no transaction.
@@ -27,7 +28,7 @@ import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 import { CALL_CREDITS, ENOSPC_RETRIES, freeAfterCommit, transactReserved } from './journal/handle.ts'
 import { fillFolio } from './read.ts'
-import { holdSplits, releaseSplits } from './splits.ts'
+import { holdSplits, releaseSplits, type SplitRoom } from './splits.ts'
 import type { Verbs } from './verbs.ts'
 
 /** Most bytes of a data bio. */
@@ -59,6 +60,7 @@ export function* writeBack(k: Verbs, fs: FileSystem, inode: Inode, from: number,
     const todo = passOf(fs, pages.dirtyInRange(index, last))
     if (todo.length === 0) break
     const at = todo.at(-1)!.index
+    k.referAll(todo)
     const errno = yield* writePass(k, fs, inode, todo, false)
     if (errno === 'ENOSPC' && retries < ENOSPC_RETRIES && (yield* freeAfterCommit(fs))) {
       retries++
@@ -88,6 +90,7 @@ export function* writeWrittenBack(k: Verbs, fs: FileSystem, inode: Inode): Kerne
   const pages = inode.pages!
   let first: Errno | null = null
   const dirty = pages.dirtyInRange(0, Number.MAX_SAFE_INTEGER)
+  k.referAll(dirty)
   for (let i = 0; i < dirty.length; i += PASS_FOLIOS) {
     const errno = yield* writePass(k, fs, inode, dirty.slice(i, i + PASS_FOLIOS), true)
     if (errno !== null) pages.errors.set(errno)
@@ -105,7 +108,10 @@ export function* writeSomeBack(k: Verbs, fs: FileSystem, target: number): Kernel
   }
 }
 
-/** Write back these folios and wait; with `writtenOnly` only what lies over written blocks. @returns the first errno */
+/**
+ * Write back these folios and wait; with `writtenOnly` only what lies over written blocks. The caller refers to each of them, and
+ * the pass lets go of them one by one. @returns the first errno
+ */
 function* writePass(
   k: Verbs, fs: FileSystem, inode: Inode, todo: readonly Folio[], writtenOnly: boolean,
 ): Kernel<Errno | null> {
@@ -113,12 +119,16 @@ function* writePass(
   const started: Folio[] = []
   const journal = writtenOnly ? null : fs.journal
   const credits = journal === null ? 0 : passCredits(fs, todo)
-  if (journal !== null && (yield* attempt(() => journal.start(credits)))._tag === 'Left') return 'EIO'
+  if (journal !== null && (yield* attempt(() => journal.start(credits)))._tag === 'Left') {
+    for (const f of todo) k.unrefer(f)
+    return 'EIO'
+  }
   let failed: Errno | null = null
   for (const f of todo) {
     const { generation } = f
     yield* k.lockFolio(f)
     while (f.writeback) yield f.writebackOp
+    k.unreferLocked(f)
     if (f.home !== inode.pages || f.generation !== generation || !f.dirty) {
       k.unlockFolio(f)
       continue
@@ -134,7 +144,7 @@ function* writePass(
   const held = yield* holdSplits(k, fs, inode, firsts, foreign(k, fs, inode, started))
   for (const io of ios) submit(k, fs, io)
   journal?.stop(credits)
-  for (const io of ios) failed = (yield* finishIo(k, fs, inode, io, writtenOnly)) ?? failed
+  for (const io of ios) failed = (yield* finishIo(k, fs, inode, io, writtenOnly, held)) ?? failed
   releaseSplits(fs, inode, held)
   for (const f of started) f.writeback = false
   for (const f of started) k.dropIfBehind(f, failed !== null)
@@ -282,21 +292,23 @@ const protectRun = (io: Io): void => {
 
 /** Wait for a run; what it wrote becomes written, and the size on disk may follow. @returns its errno */
 export function* finishIo(
-  k: Verbs, fs: FileSystem, inode: Inode, io: Io, writtenOnly: boolean,
+  k: Verbs, fs: FileSystem, inode: Inode, io: Io, writtenOnly: boolean, room: SplitRoom | null,
 ): Kernel<Errno | null> {
   const bio = io.bio!
   if (bio.completion === null) yield bio.done
   const { bytes, errno } = bio.completion!
   const blocks = Math.floor(bytes / fs.blockSize)
   if (blocks > 0 && writtenOnly) moveDiskSize(k, fs, inode, io, blocks)
-  else if (blocks > 0) yield* transactReserved(fs, () => convertIo(k, fs, inode, io, blocks))
+  else if (blocks > 0) yield* transactReserved(fs, () => convertIo(k, fs, inode, io, blocks, room))
   return errno
 }
 
 /** The first blocks of a run are on the device: they are written, and the size on disk may follow. */
-function* convertIo(k: Verbs, fs: FileSystem, inode: Inode, io: Io, blocks: number): Kernel<void> {
+function* convertIo(
+  k: Verbs, fs: FileSystem, inode: Inode, io: Io, blocks: number, room: SplitRoom | null,
+): Kernel<void> {
   yield* k.acquire(inode.mapLock)
-  fs.convert(k, inode, io.pos / fs.blockSize, blocks)
+  fs.convert(k, inode, io.pos / fs.blockSize, blocks, room)
   yield* fs.trimMap(k, inode)
   k.release(inode.mapLock)
   moveDiskSize(k, fs, inode, io, blocks)

@@ -55,6 +55,33 @@ describe('folios', () => {
   })
 })
 
+describe('the lock of a folio', () => {
+  test('who waits for it keeps the memory from being given out, and who waits last frees it', () => {
+    const s = setUp(1)
+    const f = grab(s, 0)
+    const waiters = [s.k.lockFolio(f), s.k.lockFolio(f)]
+    for (const w of waiters) expect(w.next()).toMatchObject({ done: false, value: f.lockOp })
+    expect(s.k.invalidateFolio(f)).toBe(true)
+    expect(s.k.privateFolio(7, 0)).toBeNull()
+    for (const w of waiters) {
+      expect([s.cache.usedPages, w.next().done]).toEqual([1, true])
+      s.k.unlockFolio(f)
+    }
+    expect(s.cache.usedPages).toBe(0)
+    expect(s.k.privateFolio(7, 0)).toBe(f)
+  })
+
+  test('who gives up waiting lets go of the memory as well', () => {
+    const s = setUp(1)
+    const f = grab(s, 0)
+    const waiter = s.k.lockFolio(f)
+    waiter.next()
+    s.k.removeFolio(f)
+    expect(() => waiter.throw(new Error('not now'))).toThrow('not now')
+    expect(s.cache.usedPages).toBe(0)
+  })
+})
+
 describe('invalidation', () => {
   test('refuses dirty, pinned and written-back folios, and drops others', () => {
     const s = setUp()

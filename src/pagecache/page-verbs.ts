@@ -1,97 +1,19 @@
 /**
- * PageVerbs: every way in which code above the page cache may wait, decide, take a lock or touch a folio.
+ * PageVerbs: every way in which code above the page cache may touch a folio; how it may wait and decide is in lock-verbs.ts.
  *
  * A verb is the only place where a cost is counted and where a bug of a page-cache step can be planted: a mutant is a
  * subclass with one verb replaced. Each waiting verb has a plain half that says "now, or not at all" (try first, wait
  * second), so that cached work creates no generator.
  */
-import type { ChoiceKind, Choices } from '../kernel/choices.ts'
-import type { Errno } from '../kernel/errno.ts'
-import { type Kernel, type Op, raise } from '../kernel/kernel.ts'
-import type { Ledger } from '../kernel/ledger.ts'
-import type { Lock, RwLock } from '../kernel/lock.ts'
-import { straight } from '../kernel/choices.ts'
+import { type Kernel, raise } from '../kernel/kernel.ts'
 import type { AddressSpace } from './address-space.ts'
 import { BLOCK_PLACE, DIRTY, DROP_BEHIND, type Folio, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, UPTODATE } from './folio.ts'
-import { hasPte, type PageCache } from './page-cache.ts'
+import { LockVerbs } from './lock-verbs.ts'
+import { hasPte } from './page-cache.ts'
 import { SectorGuards } from './sector-guards.ts'
 
 /** Locks, decisions and folios. */
-export class PageVerbs {
-  readonly cache: PageCache
-  readonly ledger: Ledger
-  readonly choices: Choices
-  /** Microseconds since the epoch, by the virtual clock. */
-  readonly now: () => number
-  /** Nothing fails and nobody else runs: plain halves may be used. */
-  readonly plain: boolean
-  /** Others run in between: every lock is a point where they may, and plain halves that take one say "not now". */
-  readonly scheduled: boolean
-  readonly #steps = new Map<string, Op>()
-
-  constructor(cache: PageCache, ledger: Ledger, choices: Choices, now: () => number) {
-    this.cache = cache
-    this.ledger = ledger
-    this.choices = choices
-    this.now = now
-    this.plain = choices === straight
-    this.scheduled = choices.scheduled === true
-  }
-
-  // --- decisions -----------------------------------------------------------------------------------------------
-
-  /** Ask the outside world; 0 is the simplest course. */
-  choose(n: number, kind: ChoiceKind, label: string): number {
-    return this.choices.choose(n, kind, label)
-  }
-
-  /** Does this site fail now? `code` names the site, such as `ENOMEM.folio`. */
-  fault(code: `${Errno}.${string}`): boolean {
-    return !this.plain && this.choices.choose(2, 'fault', code) === 1
-  }
-
-  /** A point where a scheduler may let somebody else run; nothing on the straight run. */
-  *step(label: string): Kernel<void> {
-    if (this.scheduled) yield this.stepOp(label)
-  }
-
-  /** The op of a step with this label; one a label. */
-  protected stepOp(label: string): Op {
-    let op = this.#steps.get(label)
-    if (op === undefined) this.#steps.set(label, (op = { label, ready: () => true }))
-    return op
-  }
-
-  // --- locks ---------------------------------------------------------------------------------------------------
-
-  /** Take an exclusive lock, waiting for it if need be. */
-  *acquire(lock: Lock | RwLock): Kernel<void> {
-    if (this.scheduled) yield lock.free
-    while (!lock.tryLock()) yield lock.free
-    this.ledger.locks++
-  }
-
-  /** Take a lock if it is free now. */
-  tryAcquire(lock: Lock | RwLock): boolean {
-    if (this.scheduled || !lock.tryLock()) return false
-    this.ledger.locks++
-    return true
-  }
-
-  release(lock: Lock | RwLock): void {
-    lock.unlock()
-  }
-
-  *acquireShared(lock: RwLock): Kernel<void> {
-    if (this.scheduled) yield lock.shareable
-    while (!lock.tryLockShared()) yield lock.shareable
-    this.ledger.locks++
-  }
-
-  releaseShared(lock: RwLock): void {
-    lock.unlockShared()
-  }
-
+export class PageVerbs extends LockVerbs {
   // --- finding and making folios ---------------------------------------------------------------------------------
 
   /** The cached folio of a page, as it is: not locked, not referenced. Null if there is none. */
@@ -202,52 +124,10 @@ export class PageVerbs {
     return null
   }
 
-  /** Lock a folio if it is free and still cached there. */
-  tryLock(f: Folio, space: AddressSpace): boolean {
-    if (this.scheduled || f.locked || f.home !== space) return false
-    f.locked = true
-    this.ledger.locks++
-    return true
-  }
-
-  *lockFolio(f: Folio): Kernel<void> {
-    if (this.scheduled) yield f.lockOp
-    while (f.locked) yield f.lockOp
-    f.locked = true
-    this.ledger.locks++
-  }
-
-  unlockFolio(f: Folio): void {
-    if (!f.locked) throw new Error(`unlock of an unlocked folio at page ${f.index}`)
-    f.locked = false
-  }
-
   /** Free a private folio. */
   freeFolio(f: Folio): void {
     this.ledger.foliosDropped++
     this.cache.release(f)
-  }
-
-  /** Keep a folio from being freed or evicted. */
-  pin(f: Folio): void {
-    f.pins++
-  }
-
-  /** The last unpin of a folio that left the cache frees it. */
-  unpin(f: Folio): void {
-    f.pins--
-    if (f.pins === 0 && f.refs === 0 && f.home === null) this.cache.release(f)
-  }
-
-  /** Keep the memory of a folio while its bytes are read without its lock (folio_try_get). It may leave the cache. */
-  refer(f: Folio): void {
-    f.refs++
-  }
-
-  /** The last reference to a folio that left the cache frees it (folio_put). */
-  unrefer(f: Folio): void {
-    f.refs--
-    if (f.pins === 0 && f.refs === 0 && f.home === null) this.cache.release(f)
   }
 
   // --- bits ----------------------------------------------------------------------------------------------------
