@@ -4,16 +4,17 @@
  * The broken cells are compared with what was expected before any run (claims/expected.ts) and with what is explained since
  * (claims/deviations.ts): a cell that neither knows fails the run. Options: --budget smoke|ci|deep (ci), --seed N, --json FILE.
  */
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import type { Certificate, Status, Verdict } from '../src/lab/check/verdict.ts'
 import { count } from '../src/report/format.ts'
 import { strategies } from '../src/strategies/index.ts'
 import { DEVIATIONS } from './claims/deviations.ts'
 import { type Design, expected, EXPECTED_CLAIMS } from './claims/expected.ts'
+import { inLanes } from './mutants/load.ts'
 
 const { values: options } = parseArgs({
   options: { budget: { type: 'string', default: 'ci' }, seed: { type: 'string', default: '1' }, json: { type: 'string' } },
@@ -28,12 +29,23 @@ interface Checked {
 
 const CLI = join(import.meta.dirname, '../src/cli/main.ts')
 
+/** Designs at a time: the threads of one do not end together, and another fills the gap. */
+const LANES = 2
+
+const run = promisify(execFile)
+
 /** Check one design in a process of its own. @throws Error if that cannot be done */
-const check = (name: string, folder: string): Checked => {
+const check = async (name: string, folder: string): Promise<Checked> => {
   const file = join(folder, `${name}.json`)
   const args = [CLI, 'check', name, '--budget', options.budget, '--seed', options.seed, '--json', file]
-  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 2 ** 28 })
-  if (status !== 0 && status !== 1) throw new Error(`check ${name} ended with ${status}:\n${stderr}`)
+  const start = performance.now()
+  try {
+    await run(process.execPath, args, { maxBuffer: 2 ** 28 })
+  } catch (e) {
+    const { code, stderr } = e as { code?: number; stderr?: string }
+    if (code !== 1) throw new Error(`check ${name} ended with ${code}:\n${stderr}`, { cause: e })
+  }
+  process.stderr.write(`check ${name}: ${((performance.now() - start) / 1000).toFixed(0)} s\n`)
   return JSON.parse(readFileSync(file, 'utf8')) as Checked
 }
 
@@ -63,10 +75,7 @@ const print = (all: readonly Checked[]): void => {
 
 const folder = mkdtempSync(join(tmpdir(), 'matrix-'))
 try {
-  const all = strategies.map(({ name }) => {
-    process.stderr.write(`check ${name}\n`)
-    return check(name, folder)
-  })
+  const all = await inLanes(strategies, LANES, ({ name }) => check(name, folder))
   print(all)
   const found = surprises(all)
   console.log(found.length === 0 ? '\nevery broken cell was expected, or is explained in docs/verdicts.md' : `\n${found.join('\n')}`)
