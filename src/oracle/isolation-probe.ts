@@ -41,7 +41,8 @@ export interface ProbeCell {
   readonly by: number
 }
 
-const reads = (id: string, len: number, by: number, pos = 0, reader: Role = 'read'): ProbeCell => ({ id, writer: 'write', reader, pos, len, by })
+const reads = (id: string, len: number, by: number, pos = 0, reader: Role = 'read'): ProbeCell =>
+  ({ id, writer: 'write', reader, pos, len, by })
 
 /** The cells. */
 export const PROBE_CELLS: readonly ProbeCell[] = [

@@ -19,10 +19,12 @@ export interface Scene {
   readonly before: Actions
   /** `cold`: how the file was. */
   readonly state: string
-  /** `one page`. */
+  /** `8 KiB`. */
   readonly shape: string
   readonly pos: number
   readonly len: number
+  /** Departures from the straight schedule that are enumerated: two in the smallest scenes of two folios, else one. */
+  readonly departures: 1 | 2
   /** The observer looks at [from, to). */
   readonly from: number
   readonly to: number
@@ -65,6 +67,7 @@ const sceneOf = (observer: Observer, folioOrder: number, state: string, { shape,
   const whole = observer === 'direct'
   return {
     observer, config, before: STATES[state]!(size), state, shape, pos: at, len,
+    departures: folioOrder === 0 && len === 2 * PAGE ? 2 : 1,
     from: whole ? at - (at % PAGE) : at, to: whole ? Math.ceil((at + len) / PAGE) * PAGE : at + len,
   }
 }
