@@ -58,6 +58,11 @@ export class SplitGrant {
     return this.#unplaced(map) > 0
   }
 
+  /** Are there fewer entries than were announced? */
+  isAhead(map: ExtentMap): boolean {
+    return entriesBound(map, 0, 0) < this.placed
+  }
+
   /** The bound with `more` entries to come, those of `delayed` blocks among them, and `added` nodes more on each level. */
   #owed(map: ExtentMap, delayed: number, more: number, added: readonly number[]): number {
     const last = delayed === 0 ? entriesBound(map, 0, 0) : entriesBound(map, delayed + 1, delayed)

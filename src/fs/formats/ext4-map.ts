@@ -106,6 +106,7 @@ export class ExtentTree implements DiskMap {
    */
   *grow(v: Volume, map: ExtentMap, lblk: number, n: number, goal: BlockNr): Kernel<number, 'ENOSPC' | 'EIO'> {
     if (this.depth === 0 && leavesFor(entriesBound(map, 2, n), this.#capacity) === 0) return 0
+    if (this.depth === 0) this.#grant.placed = entriesBound(map, 0, 0)
     const want = Math.ceil(Math.min(n, v.geo.blocksPerGroup) / UNWRITTEN_MAX)
     const isRoom = this.#growth(map, lblk, want) === null
     const placed = isRoom ? 0 : yield* this.#place(v, goal, () => this.#growth(map, lblk, want))
@@ -201,7 +202,7 @@ export class ExtentTree implements DiskMap {
     })
   }
 
-  /** Free the leaves that are empty, and merge those that lost entries. */
+  /** Free the leaves that are empty, and merge those that lost entries. O(1) where entries only came. */
   *shrink(v: Volume, map: ExtentMap): Kernel<number, 'EIO'> {
     if (this.depth === 0) return 0
     let freed: BlockNr[] = []
@@ -209,10 +210,11 @@ export class ExtentTree implements DiskMap {
       freed = this.blocks()
       this.#counted = []
       this.#grant.restructure(() => this.#nodes.clear())
-    } else if (this.#nodes.leaves > 1) {
+    } else if (this.#nodes.leaves > 1 && this.#grant.isAhead(map)) {
       this.#grant.restructure(() => {
         for (let leaf = this.#nodes.leaves - 1; leaf >= 0; leaf--) freed.push(...this.#shrinkLeaf(map, leaf))
       })
+      this.#grant.placed = entriesBound(map, 0, 0)
     }
     yield* v.freeAll(freed)
     return freed.length

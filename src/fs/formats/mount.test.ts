@@ -133,6 +133,8 @@ describe('damaged maps are EIO, never a crash', () => {
     expect(broken('ext4', (_d, root) => root.writeUInt16LE(9, 6))).toEqual(EIO)
     expect(broken('ext4', (_d, root) => root.writeUInt16LE(2, 6))).toEqual(EIO)
     expect(broken('ext4', (_d, root) => root.writeUInt32LE(1e9, 16))).toEqual(EIO)
+    // An index without entries, which the kernel refuses, too.
+    expect(broken('ext4', (_d, root) => root.writeUInt16LE(0, 2))).toEqual(EIO)
     expect(broken('ext4', (_d, _root, leaf) => leaf.writeUInt32LE(0, 24))).toEqual(EIO)
     expect(broken('ext4', (_d, _root, leaf) => leaf.writeUInt16LE(0, 16))).toEqual(EIO)
     expect(broken('ext4', (_d, _root, leaf) => leaf.writeUInt32LE(1e9, 20))).toEqual(EIO)
