@@ -82,18 +82,20 @@ export const invalidateSplice: Strategy<SpaceError, 'ENOMEM'> = {
         if (cached !== null) k.unlockFolio(cached)
         return done
       }
-      if (cached === null) k.insertFolio(w.pages, f)
-      else if (cached.pins > (cached === f.old ? 1 : 0)) {
+      if (cached === null) {
+        // Who has the inode lock sees no pinned folio go; if one does, nothing is inherited from it.
+        letGo(k, f)
+        k.insertFolio(w.pages, f)
+      } else if (cached.pins > (cached === f.old ? 1 : 0)) {
         k.copyInto(cached, f, off, took)
         w.batch[i] = cached
-        if (f.old !== null) k.unpin(f.old)
+        letGo(k, f)
         k.freeFolio(f)
       } else {
         while (cached.writeback) yield cached.writebackOp
         k.unmap(cached)
         k.inherit(f, cached, off, took)
-        if (f.old !== null) k.unpin(f.old)
-        f.old = null
+        letGo(k, f)
         k.replaceFolio(w.pages, cached, f)
       }
       done += took
@@ -103,10 +105,15 @@ export const invalidateSplice: Strategy<SpaceError, 'ENOMEM'> = {
 
   *putFolio(k, _w, _m, f, _off, _n, accepted) {
     if (f.home !== null && (accepted > 0 || f.old === null)) return k.unlockFolio(f)
-    if (f.old !== null) k.unpin(f.old)
-    f.old = null
+    letGo(k, f)
     k.freeFolio(f)
   },
+}
+
+/** The private folio needs the one that was to supply its edges no longer. If that left the cache meanwhile, this frees it. */
+const letGo = (k: Verbs, f: Folio): void => {
+  if (f.old !== null) k.unpin(f.old)
+  f.old = null
 }
 
 /** A folio that is cached at any page of the private folio's place now, locked; null if none is. */

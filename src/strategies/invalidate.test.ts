@@ -235,6 +235,21 @@ describe('invalidate-splice, over a hole that somebody reads meanwhile', () => {
     expect(runs(s)).toBe(`${2 * PAGE}n${2 * PAGE}.`)
   })
 
+  test('a folio that leaves the cache although it is pinned, as nothing can make it, is let go and freed', () => {
+    let old: Folio | null = null
+    const s = stage(invalidateSplice, { choices: scheduled })
+    take(s.posix.ftruncate(s.fd, 4 * PAGE))
+    readPage(s, 0)
+    take(interleave(s.posix.sys.pwrite(s.fd, sourceOf(PAGE, 'n'), 0), /^copy$/, () => {
+      old = folio(s)
+      s.fs.verbs.removeFolio(old)
+      expect([old.pins, old.home]).toEqual([1, null])
+    }))
+    expect([old!.pins, s.cache.usedPages]).toEqual([0, 1])
+    expect(balanced(s)).toBe(true)
+    expect(runs(s)).toBe(`${PAGE}n${3 * PAGE}.`)
+  })
+
   test.each([null, 0, 2])(
     'one that is gone when its lock is free is not touched: its place is looked up again (page %o is read meanwhile)',
     (again) => {
