@@ -77,10 +77,4 @@ export const formulaFor = (axis: string, design: string, cost: Counter): Formula
 export const EXPONENT: Readonly<Record<Bound, number>> = { '1/x': -1, '1': 0, 'log x': 0, x: 1 }
 
 /** Growth that is worse than its formula and is known: each with where it comes from. None may be in here that is not there. */
-export const KNOWN: readonly { readonly axis: string; readonly costs: readonly Counter[]; readonly why: string }[] = [
-  {
-    axis: 'extents', costs: ['metaBios', 'metaBytes'],
-    why: 'Ours, not the designs\': an extent tree is stored packed from the left (src/fs/formats/ext4-map.ts), so that an extent more ' +
-      'in the middle moves every entry behind it, and each leaf to the right is written again. ext4 splits one leaf.',
-  },
-]
+export const KNOWN: readonly { readonly axis: string; readonly costs: readonly Counter[]; readonly why: string }[] = []
