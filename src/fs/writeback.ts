@@ -127,8 +127,8 @@ function* writePass(
   for (const f of todo) {
     const { generation } = f
     yield* k.lockFolio(f)
-    while (f.writeback) yield f.writebackOp
     k.unreferLocked(f)
+    while (f.writeback) yield f.writebackOp
     if (f.home !== inode.pages || f.generation !== generation || !f.dirty) {
       k.unlockFolio(f)
       continue
