@@ -7,7 +7,9 @@ import { accountBlocks } from './accounting.ts'
 import type { ExtFormat } from './ext-format.ts'
 import type { ExtentTree } from './ext4-map.ts'
 import { extOf } from './inode-table.ts'
-import { create, extentsOf, finish, fsck, judge, made, MIB, mounted, ok, punch } from './judges.test-util.ts'
+import {
+  create, dump, extentsOf, fill, filled, finish, fsck, judge, made, MIB, mounted, ok, punch,
+} from './judges.test-util.ts'
 
 const treeOf = (inode: Inode): ExtentTree => extOf(inode).disk as ExtentTree
 
@@ -101,6 +103,19 @@ describe.each([1024, 4096])('10,000 extents in blocks of %i bytes', (blockSize) 
     expect(treeOf(read).blocks()).toEqual(treeOf(inode).blocks())
     expect(dirtied(again, read, () => { read.dirty = true })).toBeLessThanOrEqual(1)
   })
+})
+
+test.each([false, true])('splits here and there, metadata_csum %s: e2fsck and debugfs read what is there', (metadataCsum) => {
+  const device = made(32 * MIB, { format: 'ext4', blockSize: 1024, metadataCsum })
+  const f = mounted(device)
+  const inode = holey(f, 2000)
+  for (let i = 0; i < 1500; i++) {
+    put(f, inode, ((i * 7919) % 2000) * 4 + 2)
+    if (i % 100 === 0) ok(f.writeInode(inode))
+  }
+  finish(f, inode, 8000 * 1024)
+  fill(device, f, inode)
+  expect(dump(judge(device, f, inode), '/file').equals(filled(f, inode))).toBe(true)
 })
 
 test('a restored place has the partition that it had', () => {
