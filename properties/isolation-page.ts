@@ -115,7 +115,7 @@ const provenance = ({ systems }: KernelDocument): string =>
   }, (fs) => fs).map(([how, names]) => `${names}: ${how}`).join('; ')
 
 /** Per cent of pread()s that were torn, by a C program: what the probe is compared with. */
-const BY_C = `| file system | 4K | 4K at 2048 | 8K | 64K small / large folio | 1M small / large folio | direct 64K | load 4K | in an append |
+const BY_C = `| file system | 4K | 4K at 2048 | 8K | 64K small / large folio | 1M small / large folio | direct 64K | load 4K | append |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 | tmpfs | .011 | 23 | 40 | 73 / 76 | 75 / 87 | 50 | .63 | 62 %, multiples of 4096 |
 | ext4 | .14 | 49 | 38 | 75 / .29 to 3.7 | 87 / .6 to 7.6 | 0 | .04 | 0 |
@@ -163,6 +163,8 @@ here brings about.
 ## By write and folio
 
 A write at 2048 is copied in two steps that end where its page does, so that a tear inside a page does not show there.
+A single cell has some hundred looks: *write* there may only say that a rare tear was not met, above all of the disk and of direct reads,
+which need two switches and a bio at the right moment.
 
 ${shapeTables(all)}
 
@@ -192,6 +194,7 @@ What the kernel has and the model has not:
 - **The atom.** Readers of the page cache take no folio lock, and neither side copies in units: a tear is at a cache line, 64 bytes. The
   model yields every 2 KiB: same level, other places, and a write of 512 bytes, which tears in the kernel, is whole here.
 - **Direct reads** under the shared inode lock (the rows above).
+- tmpfs has no direct I/O: O_DIRECT goes through the cache there, and its level is that of read(2), whatever the model says.
 - **Folios of 1 MiB**, which make tears rare and i_size move once; the scenes here stop at 16 KiB.
 - **How seldom.** A tear inside a page is one look in thousands in some cells; 1.5 s may miss it. Nor does the probe know whether two
   writers really met: they are started at once, and by the kernel's sources the inode lock is why none is torn.

@@ -123,12 +123,20 @@ const runCell = async (path: string, cell: ProbeCell, seconds: number): Promise<
     ? [{ role: cell.reader, letter: LETTERS[0] }, ...LETTERS.map((letter) => ({ role: cell.writer, letter }))]
     : [cell.reader, cell.reader, cell.writer].map((role) => ({ role, letter: LETTERS[0] }))
   const all = threads.map((t) => start({ ...t, path, pos: cell.pos, len: cell.len, shared }))
-  const timer = setTimeout(() => Atomics.store(new Int32Array(shared), 0, 1), seconds * 1000)
+  const words = new Int32Array(shared)
+  const stop = (): void => void Atomics.store(words, 0, 1)
+  // The time of a cell begins when all threads have; one that was refused ends it.
+  const counting = Promise.all(all.map((counted) => counted.finally(stop)))
+  const timer = setInterval(() => {
+    if (Atomics.load(words, 3) < threads.length) return
+    clearInterval(timer)
+    setTimeout(stop, seconds * 1000)
+  }, 5)
   try {
-    return { id: cell.id, ...sum(await Promise.all(all)) }
+    return { id: cell.id, ...sum(await counting) }
   } finally {
-    clearTimeout(timer)
-    Atomics.store(new Int32Array(shared), 0, 1)
+    clearInterval(timer)
+    stop()
   }
 }
 

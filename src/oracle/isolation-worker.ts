@@ -22,7 +22,7 @@ export interface Task {
   readonly len: number
   /** Of two writers that meet: the letter that this one writes. */
   readonly letter: number
-  /** Words: stop, round, writes done in all rounds. */
+  /** Words: stop, round, writes done in all rounds, threads that have begun. */
   readonly shared: SharedArrayBuffer
 }
 
@@ -40,7 +40,7 @@ export interface Counted {
   refused?: string
 }
 
-const [STOP, ROUND, DONE] = [0, 1, 2]
+const [STOP, ROUND, DONE, BEGUN] = [0, 1, 2, 3]
 /** Appends until the file is cut off again, in writes. */
 const APPENDS = 16
 
@@ -135,6 +135,7 @@ const referee = (fd: number, bytes: Buffer): void => {
 
 const main = (): void => {
   const fd = openSync(path, role === 'direct' ? constants.O_RDONLY | constants.O_DIRECT : constants.O_RDWR)
+  Atomics.add(words, BEGUN, 1)
   try {
     switch (role) {
       case 'write': return write(fd)
