@@ -80,8 +80,8 @@ export const CLASSES: readonly Mutant[] = [
     id: 'Z97', title: 'more bytes stand than were copied', source: 'class', claim: 'port',
     strategy: 'reserve-copy-allocate', sequential: true, trigger: [],
     patch: {
-      file: 'src/strategies/reserve-copy-allocate.ts', find: 'return Math.max(0, Math.min(n, b * block - from))',
-      replace: 'return Math.max(0, b * block - from)',
+      file: 'src/strategies/reserve-copy-allocate.ts', find: 'const stands = Math.max(0, Math.min(n, b * block - from))',
+      replace: 'const stands = Math.max(0, b * block - from)',
     },
   },
   {

@@ -1,4 +1,9 @@
-/** OpenFile: one open(2): an inode, a position, flags, and the scratch of its reads and writes (struct file). */
+/**
+ * OpenFile: one open(2): an inode, a position, flags, and the scratch of its reads and writes (struct file).
+ *
+ * One call at a time: the scratch belongs to the call that runs. Fibers that write at once open the file once each; there is no
+ * f_pos_lock that would keep two calls of one descriptor apart.
+ */
 import { MemorySource } from '../iov/source.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'

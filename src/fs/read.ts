@@ -161,20 +161,29 @@ export function* fillFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off
   endStream(f)
 }
 
-/** Read bytes of a file past the cache (O_DIRECT): whole blocks, holes as zeros. Raises EIO. */
+/**
+ * Read bytes of a file past the cache (O_DIRECT): whole blocks, holes as zeros; what is dirty there is written back first. The inode
+ * lock is held shared, so that no write is seen half done (ext4_dio_read_iter, xfs_file_dio_read). Raises EIO.
+ */
 export function* readDirect(
   k: Verbs, fs: FileSystem, inode: Inode, pos: number, into: Buffer,
 ): Kernel<number, 'EIO'> {
   const block = fs.blockSize
-  const end = Math.min(pos + into.length, roundUp(k.size(inode), block))
-  const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
-  for (let at = pos; at < end; ) {
-    fs.lookupInto(k, inode, at / block, Math.ceil((end - at) / block), e)
-    const n = Math.min(e.n * block, end - at)
-    if (e.state === MAPPED) {
-      yield* readData(k, fs, { bytes: into, start: at - pos, len: n, provenance: 'anonymous' }, e.pblk)
-    } else into.fill(0, at - pos, at - pos + n)
-    at += n
+  yield* k.acquireShared(inode.rwsem)
+  try {
+    yield* fs.writeBack(k, inode, pos, pos + into.length)
+    const end = Math.min(pos + into.length, roundUp(k.size(inode), block))
+    const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+    for (let at = pos; at < end; ) {
+      fs.lookupInto(k, inode, at / block, Math.ceil((end - at) / block), e)
+      const n = Math.min(e.n * block, end - at)
+      if (e.state === MAPPED) {
+        yield* readData(k, fs, { bytes: into, start: at - pos, len: n, provenance: 'anonymous' }, e.pblk)
+      } else into.fill(0, at - pos, at - pos + n)
+      at += n
+    }
+    return Math.max(0, Math.min(end, k.size(inode)) - pos)
+  } finally {
+    k.releaseShared(inode.rwsem)
   }
-  return Math.max(0, Math.min(end, k.size(inode)) - pos)
 }

@@ -288,7 +288,6 @@ export class Syscalls {
     if (inode.isDirectory) return yield* raise('EISDIR', 'EISDIR.read')
     if (!flags.direct) return yield* readFile(this.k, this.fs, inode, readahead, pos, target)
     if (pos % this.fs.blockSize !== 0) return yield* raise('EINVAL', 'EINVAL.direct')
-    yield* this.fs.writeBack(this.k, inode, pos, pos + target.length)
     const bytes = Buffer.alloc(Math.ceil(target.length / this.fs.blockSize) * this.fs.blockSize)
     const n = Math.min(yield* readDirect(this.k, this.fs, inode, pos, bytes), target.length)
     return target.copyOut(bytes, 0, 0, n)

@@ -8,7 +8,7 @@
  * | get    | folios       | lock all of the batch                | ENOMEM         | unlock, counters                  |
  * | edges  | folios       | zero or read                         | EIO            | unlock, counters                  |
  * | copy   | folios       | bytes visible at once                | short          | unlock, counters                  |
- * | commit | folios, map  | record delayed extents               | **ENOMEM late**| forget clean blocks that are on the disk; others keep the new bytes |
+ * | commit | folios, map  | record delayed extents               | **ENOMEM late**| forget clean blocks; others keep the new bytes |
  * | end    | -            | unreserve the rest                   | never          | counters                          |
  *
  * "Just decrementing counters on errors increases the chances that our error handling will actually work" (Chinner, seed
