@@ -53,19 +53,13 @@ export const weakestCell = ({ cells }: ProbedSystem, observer: Observer): Probed
 /** Do the two say the same? The probe cannot tell a folio from a page. */
 export const agrees = (model: Level, real: 'write' | 'page' | 'none'): boolean => model === real || (model === 'folio' && real === 'page')
 
-const DIRECT = 'by its sources (ext4_dio_read_iter, xfs_file_dio_read, btrfs_direct_read) the kernel writes back and reads under the ' +
-  'inode lock, taken shared, which a buffered write holds exclusive; ' +
-  'ours writes back and reads without it, and pages that are not stable change while the disk reads them'
-
 const ONE_FOLIO = 'i_size moves once a folio here, too; but the 1 MiB append is one folio of 1 MiB in the kernel, and the model\'s ' +
   'largest folio in these scenes is 16 KiB'
 
 /** Why a kernel's level is another than the model's. What agrees now and is known to vary stands here as well. */
 export const KERNEL_DIFFERS: Readonly<Partial<Record<ProbedFs, Readonly<Partial<Record<Observer, string>>>>>> = {
-  ext4: { direct: DIRECT, size: ONE_FOLIO },
-  ext2: { direct: DIRECT, size: ONE_FOLIO },
-  xfs: { direct: DIRECT },
-  btrfs: { direct: DIRECT },
+  ext4: { size: ONE_FOLIO },
+  ext2: { size: ONE_FOLIO },
   tmpfs: {
     direct: 'tmpfs has no direct I/O: O_DIRECT goes through the cache as read(2) does, and tears inside a page there too, but seldom in ' +
       'reads of 64 KiB (seen in some runs, not in others)',

@@ -163,8 +163,8 @@ here brings about.
 ## By write and folio
 
 A write at 2048 is copied in two steps that end where its page does, so that a tear inside a page does not show there.
-A single cell has some hundred looks: *write* there may only say that a rare tear was not met, above all of the disk and of direct reads,
-which need two switches and a bio at the right moment.
+A single cell has some hundred looks: *write* there may only say that a rare tear was not met, above all of the disk,
+which needs two switches and a bio at the right moment.
 
 ${shapeTables(all)}
 
@@ -193,12 +193,12 @@ ${sideBySide(all, kernel)}
 What the kernel has and the model has not:
 - **The atom.** Readers of the page cache take no folio lock, and neither side copies in units: a tear is at a cache line, 64 bytes. The
   model yields every 2 KiB: same level, other places, and a write of 512 bytes, which tears in the kernel, is whole here.
-- **Direct reads** under the shared inode lock (the rows above).
 - tmpfs has no direct I/O: O_DIRECT goes through the cache there, and its level is that of read(2), whatever the model says.
 - **Folios of 1 MiB**, which make tears rare and i_size move once; the scenes here stop at 16 KiB.
 - **How seldom.** A tear inside a page is one look in thousands in some cells; 1.5 s may miss it. Nor does the probe know whether two
   writers really met: they are started at once, and by the kernel's sources the inode lock is why none is torn.
-What both have: a shared inode lock makes read(2) whole and nothing else. Loads and fstat go past every lock, on XFS as in the model.
+What both have: a shared inode lock makes direct reads whole, and read(2) where it takes one (XFS).
+Loads and fstat go past every lock, on XFS as in the model.
 
 All cells: level, share of looks that were torn (i_size: that met a size on the way), and where the tears are, each at its largest
 alignment:

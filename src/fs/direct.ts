@@ -1,17 +1,19 @@
 /**
- * Direct writes (O_DIRECT): past the cache, block by block, with the cache made to agree.
+ * Direct I/O (O_DIRECT): past the cache, block by block, with the cache made to agree.
  *
- * Under the inode lock: write back and drop what is cached there -> place unwritten blocks under holes -> bios from user
+ * A write, under the inode lock: write back and drop what is cached there -> place unwritten blocks under holes -> bios from user
  * memory -> convert, i_size -> drop again what readers brought back meanwhile (Z51). A folio that cannot be dropped because
  * it is pinned keeps its bytes; the write succeeds and the error is recorded, as dio_warn_stale_pagecache does. A format
  * without unwritten extents does not fill holes this way: the caller writes through the cache and syncs (fs/ext2 does).
  * Source: __iomap_dio_rw (fs/iomap/direct-io.c), fs/ext4/file.c.
  */
 import { submitAndWait, Bio } from '../block/bio.ts'
+import type { Errno } from '../kernel/errno.ts'
 import { attempt, type Kernel, raise } from '../kernel/kernel.ts'
 import { PageVec } from '../kernel/page-vec.ts'
-import { PAGE } from '../kernel/units.ts'
-import { type Extent, HOLE, DELALLOC, UNWRITTEN } from './extent-map.ts'
+import { PAGE, roundUp } from '../kernel/units.ts'
+import { readData } from './data-io.ts'
+import { type Extent, HOLE, DELALLOC, MAPPED, UNWRITTEN } from './extent-map.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 import { transact, transactReserved } from './journal/handle.ts'
@@ -19,6 +21,7 @@ import { Mapping } from './mapping.ts'
 import type { SpaceError } from './space.ts'
 import { holdSplits, releaseSplits } from './splits.ts'
 import type { Verbs } from './verbs.ts'
+import { waitForWriteback } from './writeback.ts'
 
 /** Can [pos, pos + len) be written past the cache? If not, the caller writes through it. */
 export const canWriteDirect = (k: Verbs, fs: FileSystem, inode: Inode, pos: number, len: number): boolean => {
@@ -156,4 +159,34 @@ function* invalidateRange(k: Verbs, inode: Inode, from: number, to: number): Ker
     }
   }
   return all
+}
+
+/**
+ * Read bytes of a file past the cache (O_DIRECT): whole blocks, holes as zeros; what is dirty there is written back first, and
+ * what is on its way is waited for (kiocb_write_and_wait). The inode lock is held shared, so that no write is seen half done
+ * (ext4_dio_read_iter, xfs_file_dio_read). Raises EIO, and what that writeback failed with.
+ */
+export function* readDirect(
+  k: Verbs, fs: FileSystem, inode: Inode, pos: number, into: Buffer,
+): Kernel<number, Errno> {
+  const block = fs.blockSize
+  yield* k.acquireShared(inode.rwsem)
+  try {
+    const errno = yield* fs.writeBack(k, inode, pos, pos + into.length)
+    if (errno !== null) return yield* raise(errno, `${errno}.before-direct`)
+    yield* waitForWriteback(k, inode, pos, pos + into.length)
+    const end = Math.min(pos + into.length, roundUp(k.size(inode), block))
+    const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
+    for (let at = pos; at < end; ) {
+      fs.lookupInto(k, inode, at / block, Math.ceil((end - at) / block), e)
+      const n = Math.min(e.n * block, end - at)
+      if (e.state === MAPPED) {
+        yield* readData(k, fs, { bytes: into, start: at - pos, len: n, provenance: 'anonymous' }, e.pblk)
+      } else into.fill(0, at - pos, at - pos + n)
+      at += n
+    }
+    return Math.max(0, Math.min(end, k.size(inode)) - pos)
+  } finally {
+    k.releaseShared(inode.rwsem)
+  }
 }

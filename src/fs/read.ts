@@ -10,7 +10,7 @@ import { attempt, Failure, type Kernel, raise } from '../kernel/kernel.ts'
 import { PAGE, roundUp } from '../kernel/units.ts'
 import { BLOCK_MAPPED, BLOCK_PLACE, type Folio, UPTODATE } from '../pagecache/folio.ts'
 import { type Extent, HOLE, MAPPED } from './extent-map.ts'
-import { readBlocks, readData } from './data-io.ts'
+import { readBlocks } from './data-io.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Inode } from './inode.ts'
 import { endStream } from './streaming.ts'
@@ -159,31 +159,4 @@ export function* fillFolio(k: Verbs, fs: FileSystem, inode: Inode, f: Folio, off
     at += bytes
   }
   endStream(f)
-}
-
-/**
- * Read bytes of a file past the cache (O_DIRECT): whole blocks, holes as zeros; what is dirty there is written back first. The inode
- * lock is held shared, so that no write is seen half done (ext4_dio_read_iter, xfs_file_dio_read). Raises EIO.
- */
-export function* readDirect(
-  k: Verbs, fs: FileSystem, inode: Inode, pos: number, into: Buffer,
-): Kernel<number, 'EIO'> {
-  const block = fs.blockSize
-  yield* k.acquireShared(inode.rwsem)
-  try {
-    yield* fs.writeBack(k, inode, pos, pos + into.length)
-    const end = Math.min(pos + into.length, roundUp(k.size(inode), block))
-    const e: Extent = { lblk: 0, n: 0, state: HOLE, pblk: 0 }
-    for (let at = pos; at < end; ) {
-      fs.lookupInto(k, inode, at / block, Math.ceil((end - at) / block), e)
-      const n = Math.min(e.n * block, end - at)
-      if (e.state === MAPPED) {
-        yield* readData(k, fs, { bytes: into, start: at - pos, len: n, provenance: 'anonymous' }, e.pblk)
-      } else into.fill(0, at - pos, at - pos + n)
-      at += n
-    }
-    return Math.max(0, Math.min(end, k.size(inode)) - pos)
-  } finally {
-    k.releaseShared(inode.rwsem)
-  }
 }

@@ -15,26 +15,20 @@ import type { OpenFile } from './open-file.ts'
 import type { SpaceError } from './space.ts'
 import { freeTail, punchBlocks } from './truncate.ts'
 import type { Verbs } from './verbs.ts'
+import { waitForWriteback } from './writeback.ts'
 
 /** fsync(2) of a file or directory. Raises the first error since this file last asked. */
 export function* fsync(k: Verbs, fs: FileSystem, file: OpenFile, from = 0, to = Infinity): Kernel<void, 'EIO' | SpaceError> {
   const { inode } = file
   if (inode.isFile) {
     yield* fs.writeBack(k, inode, from, to)
-    yield* waitForWriteback(k, inode)
+    yield* waitForWriteback(k, inode, 0, Infinity)
   }
   const metadata = yield* attempt(() => syncMetadata(k, fs, inode))
   const { errno, sample } = inode.pages!.errors.check(file.errorsSeen)
   file.errorsSeen = sample
   if (errno !== null) return yield* raise(errno as 'EIO', `${errno}.errseq` as 'EIO.errseq')
   if (metadata._tag === 'Left') return yield* raise(metadata.left)
-}
-
-/** What somebody else's pass has taken is on its way: who syncs waits for it as well (filemap_fdatawait_range). */
-function* waitForWriteback(k: Verbs, inode: Inode): Kernel<void> {
-  // On the straight run nobody else is under way.
-  if (k.plain) return
-  for (const f of inode.pages!.inRange(0, Number.MAX_SAFE_INTEGER)) while (f.writeback) yield f.writebackOp
 }
 
 function* syncMetadata(k: Verbs, fs: FileSystem, inode: Inode): Kernel<void, 'EIO'> {
@@ -67,7 +61,7 @@ export function* sync(k: Verbs, fs: FileSystem): Kernel<void, 'EIO'> {
   for (const inode of fs.cachedInodes()) {
     if (inode.pages !== null) {
       yield* fs.writeBack(k, inode, 0, Infinity)
-      yield* waitForWriteback(k, inode)
+      yield* waitForWriteback(k, inode, 0, Infinity)
     }
     if (inode.dirty && fs.journal === null) yield* tried(() => fs.writeInode(inode))
   }

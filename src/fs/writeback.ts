@@ -100,6 +100,14 @@ export function* writeWrittenBack(k: Verbs, fs: FileSystem, inode: Inode): Kerne
   return first
 }
 
+/** Wait for what somebody else's pass has taken of [from, to) bytes and has on its way (filemap_fdatawait_range). */
+export function* waitForWriteback(k: Verbs, inode: Inode, from: number, to: number): Kernel<void> {
+  // On the straight run nobody else is under way.
+  if (k.plain) return
+  const last = Math.min(Math.ceil(to / PAGE) - 1, Number.MAX_SAFE_INTEGER)
+  for (const f of inode.pages!.inRange(Math.floor(from / PAGE), last)) while (f.writeback) yield f.writebackOp
+}
+
 /** Write back whatever is dirty, inode by inode, until at most `target` pages are. */
 export function* writeSomeBack(k: Verbs, fs: FileSystem, target: number): Kernel<void> {
   for (const inode of fs.cachedInodes()) {
