@@ -30,7 +30,8 @@ const callOf = (a: Action, tag: number): string => {
       return `write(${text}, ${a.pos}, ${a.len}, tag=${tagByte(tag, 0) >> 4}${key('readable', a.readable)}${key('append', a.append)}` +
         `${key('direct', a.direct)}${key('dsync', a.sync)}${key('nowait', a.nowait)}${key('itself', a.self)})`
     case 'store': return `store(${text}, ${a.pos}, ${a.len}, tag=${tagByte(tag, 0) >> 4})`
-    case 'read': case 'load': return `read(${text}, ${a.pos}, ${a.len})`
+    case 'read': return `read(${text}, ${a.pos}, ${a.len}${key('direct', a.direct)})`
+    case 'load': return `read(${text}, ${a.pos}, ${a.len})`
     case 'punch': return `fallocate(${text}, 3, ${a.pos}, ${a.len})`
     case 'zero': return `fallocate(${text}, 16, ${a.pos}, ${a.len})`
     case 'allocate': return `fallocate(${text}, ${a.keep === true ? 1 : 0}, ${a.pos}, ${a.len})`
@@ -156,8 +157,12 @@ def store(text, pos, n, tag):
         put(pos, payload(tag, pos, n))
     say(text, max(n, 0))
 
-def read(text, pos, n):
-    got = os.pread(fd(), n, pos)
+def read(text, pos, n, direct=False):
+    if direct:
+        room = mmap.mmap(-1, n)
+        got = room[:os.preadv(fd(os.O_DIRECT), [room], pos)]
+    else:
+        got = os.pread(fd(), n, pos)
     say(text, len(got))
     if got != bytes(expected[pos:pos + n]):
         findings.append(text + ' returned other bytes than were written')

@@ -92,6 +92,7 @@ export class Actor {
   }
 
   #flags(a: Action): OpenFlag[] {
+    if (a.op === 'read') return a.direct === true ? ['O_DIRECT'] : []
     if (a.op !== 'write') return []
     return [...(a.append === true ? ['O_APPEND' as const] : []), ...(a.direct === true ? ['O_DIRECT' as const] : []),
       ...(a.sync === true ? ['O_DSYNC' as const] : [])]

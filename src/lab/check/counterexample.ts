@@ -120,7 +120,7 @@ const actionOf = (v: unknown, at: string): Action => {
     const pos = wholeOf(a['pos'], `${at}.pos`, MOST_BYTES)
     wholeOf(a['len'], `${at}.len`, MOST_BYTES - pos)
   }
-  const flags = op === 'write' ? WRITE_FLAGS : op === 'allocate' ? (['keep'] as const) : []
+  const flags: readonly string[] = op === 'write' ? WRITE_FLAGS : op === 'allocate' ? ['keep'] : op === 'read' ? ['direct'] : []
   for (const flag of flags) if (a[flag] !== undefined && a[flag] !== true) bad(`${at}.${flag}`, 'true, or left out', a[flag])
   if (a['readable'] !== undefined) wholeOf(a['readable'], `${at}.readable`, a['len'] as number)
   if (a['self'] !== undefined) wholeOf(a['self'], `${at}.self`, MOST_BYTES / 4096)

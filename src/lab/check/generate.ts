@@ -76,7 +76,7 @@ const fits = (format: FormatName, actions: Actions): boolean =>
   format !== 'ext2' || actions.every((a) => a.op !== 'allocate' && a.op !== 'zero' && !(a.op === 'write' && a.direct === true))
 
 const isAligned = (a: Action, blockSize: number): boolean =>
-  !(a.op === 'write' && a.direct === true) || (a.pos % blockSize === 0 && a.len % blockSize === 0)
+  !((a.op === 'write' || a.op === 'read') && a.direct === true) || (a.pos % blockSize === 0 && a.len % blockSize === 0)
 
 /** A family of programs, in the order that the seed decides. */
 export type Family = (seed: number) => Generator<Program>
@@ -144,11 +144,15 @@ export const pair: Family = (seed) =>
   combine(seed + 2, [GROUNDS.length, BEFORES.length, WRITES.length, OTHERS.length + MEETING.length], ([g, b, w, o]) =>
     valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers: [[pick(WRITES, w!)], [pick([...OTHERS, ...MEETING], o!)]] }))
 
+/** What may follow. */
+const THEN: readonly Actions[] = [
+  [], [{ op: 'read', pos: 0, len: 6000 }], [{ op: 'fsync' }], [{ op: 'read', pos: 0, len: 8192, direct: true }],
+]
+
 /** Two things at the same time of which none need be a write(2): stores, faults, truncation, writeback. */
 export const others: Family = (seed) =>
-  combine(seed + 3, [GROUNDS.length, BEFORES.length, OTHERS.length, OTHERS.length, 3], ([g, b, w, o, k]) => {
-    const [first, second] = [pick(OTHERS, w!), pick(OTHERS, o!)]
-    const then: Actions = k === 0 ? [] : k === 1 ? [{ op: 'read', pos: 0, len: 6000 }] : [{ op: 'fsync' }]
+  combine(seed + 3, [GROUNDS.length, BEFORES.length, OTHERS.length, OTHERS.length, THEN.length], ([g, b, w, o, k]) => {
+    const [first, second, then] = [pick(OTHERS, w!), pick(OTHERS, o!), pick(THEN, k!)]
     const fibers: Actions[] = [[first, ...then], [second]]
     return valid({ config: pick(GROUNDS, g!), before: pick(BEFORES, b!), fibers })
   })
@@ -204,7 +208,10 @@ const DOING: Readonly<Record<Doing, readonly Actions[]>> = {
     [punch(4096, 2048), store(5000, 300)], [punch(1024, 3000), write(1000, 3000)], [{ op: 'truncate', size: 3000 }, write(3000, 6000)],
     [{ op: 'truncate', size: 5000 }, write(4000, 3000)], [punch(4096, 2048), write(4096, 3000)],
   ],
-  look: [[{ op: 'read', pos: 0, len: 8192 }], [{ op: 'load', pos: 0, len: 6000 }], [{ op: 'read', pos: 500, len: 3000 }, { op: 'stat' }]],
+  look: [
+    [{ op: 'read', pos: 0, len: 8192 }], [{ op: 'load', pos: 0, len: 6000 }], [{ op: 'read', pos: 500, len: 3000 }, { op: 'stat' }],
+    [store(1000, 3000), { op: 'read', pos: 0, len: 8192, direct: true }], [{ op: 'read', pos: 0, len: 4096, direct: true }],
+  ],
   pin: [[{ op: 'dma', pos: 200, len: 300 }], [{ op: 'dma', pos: 4500, len: 300 }]],
 }
 

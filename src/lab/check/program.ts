@@ -52,7 +52,8 @@ export type Action =
     /** O_DSYNC. */
     readonly sync?: true
   }
-  | { readonly op: 'read' | 'load' | 'store' | 'punch' | 'zero'; readonly pos: number; readonly len: number }
+  | { readonly op: 'read'; readonly pos: number; readonly len: number; readonly direct?: true }
+  | { readonly op: 'load' | 'store' | 'punch' | 'zero'; readonly pos: number; readonly len: number }
   | { readonly op: 'allocate'; readonly pos: number; readonly len: number; readonly keep?: true }
   | { readonly op: 'truncate'; readonly size: number }
   /** The device gets the page of `pos`, writes `len` bytes there, and gives it back: three steps. */
@@ -114,7 +115,7 @@ export const sayAction = (a: Action): string => {
       return `${a.append === true ? 'append' : 'write'} ${a.len} bytes${a.append === true ? '' : ` at ${a.pos}`}` +
         how.map((s) => `, ${s}`).join('')
     }
-    case 'read': return `read ${a.len} bytes at ${a.pos}`
+    case 'read': return `read ${a.len} bytes at ${a.pos}${a.direct === true ? ', O_DIRECT' : ''}`
     case 'load': return `load ${a.len} bytes at ${a.pos} through a mapping`
     case 'store': return `store ${a.len} bytes at ${a.pos} through a mapping`
     case 'punch': return `punch ${a.len} bytes at ${a.pos}`
