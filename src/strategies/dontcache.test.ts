@@ -62,6 +62,19 @@ test('a write that must not wait leaves its folios to the next writeback', () =>
   expect(s.inode.pages!.pages).toBe(0)
 })
 
+test('what the design below does after a write comes first, while the folios are there', () => {
+  const seen: number[] = []
+  const s = stage(uncached({
+    ...reserveAllocate,
+    *after(_k, w, n) {
+      seen.push(n, w.pages.dirty.length)
+    },
+  }))
+  write(s, 'a', 0, 8192)
+  expect(seen).toEqual([8192, 2])
+  expect(s.inode.pages!.pages).toBe(0)
+})
+
 test('where nothing was marked, writeback drops nothing', () => {
   const s = stage(reserveAllocate)
   write(s, 'a', 0, 8192)

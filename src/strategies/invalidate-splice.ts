@@ -103,8 +103,8 @@ export const invalidateSplice: Strategy<SpaceError, 'ENOMEM'> = {
     return done
   },
 
-  *putFolio(k, _w, _m, f, _off, _n, accepted) {
-    if (f.home !== null && (accepted > 0 || f.old === null)) return k.unlockFolio(f)
+  *putFolio(k, _w, _m, f) {
+    if (f.home !== null) return k.unlockFolio(f)
     letGo(k, f)
     k.freeFolio(f)
   },

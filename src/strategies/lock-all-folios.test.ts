@@ -26,6 +26,19 @@ describe('the inode lock', () => {
     expect(whileCopying(0, 5 * BLOCK)).toEqual([true, true, true])
   })
 
+  test('is taken by a write of more than is locked together: nothing of it is written twice', () => {
+    const most = 512 * BLOCK
+    for (const [len, locks] of [[most, 0], [most + BLOCK, 1]] as const) {
+      const s = stage(lockAllFolios, { limitPages: 4096, maxFolioOrder: 9 })
+      take(s.posix.ftruncate(s.fd, 2 * most))
+      const held: boolean[] = []
+      const { copyNow } = s.fs.verbs
+      s.fs.verbs.copyNow = (...args) => (held.push(s.inode.rwsem.exclusive), copyNow.apply(s.fs.verbs, args))
+      expect(write(s, 'b', 0, len)).toBe(len)
+      expect([new Set(held), s.ledger.copiedBytes]).toEqual([new Set([locks === 1]), len])
+    }
+  })
+
   test('is taken if the file was cut short before the invalidate lock was had', () => {
     const s = filled({ choices: scheduled })
     const cut = (): void => void take(s.posix.ftruncate(s.fd, 100))
@@ -67,6 +80,25 @@ test('a promise may be partial: the write ends with the last block that there wa
   // One of them is for the map: 20 promises of one block each may become as many extents.
   expect(write(s, 'a', 0, 20 * BLOCK)).toBe((free - 1) * BLOCK)
   expect(s.posix.fsync(s.fd)._tag).toBe('Right')
+})
+
+describe('a promise counts the map blocks that its end may need', () => {
+  /** Blocks that were free beside those of the data, and whether a write to blocks 11 and 12, or 10 and 11, of an ext2 file fits. */
+  const room = (free: number, first: number): string => {
+    const s = stage(lockAllFolios, { format: 'ext2', blockSize: 1024 })
+    take(s.posix.ftruncate(s.fd, 64 * 1024))
+    s.fs.space.reserved += s.fs.space.available - free
+    const n = s.posix.pwriteFrom(s.fd, sourceOf(2048, 'a'), first * 1024)
+    return n._tag === 'Left' ? n.left : `${n.right}`
+  }
+
+  test('for all of a hole, or else for its first block', () => {
+    expect(room(2, 10)).toBe('2048')
+    expect(room(2, 11)).toBe('1024')
+    expect(room(3, 11)).toBe('2048')
+    expect(room(1, 11)).toBe('1024')
+    expect(room(1, 12)).toBe('ENOSPC')
+  })
 })
 
 test('one look-up for all, one lock a folio', () => {

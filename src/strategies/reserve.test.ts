@@ -1,7 +1,7 @@
 /** reserve-allocate and reserve-copy-allocate: what is counted before the copy, and what commit makes of it after. */
 import { describe, expect, test } from 'vitest'
 import type { AnyStrategy } from '../fs/strategy.ts'
-import { UPTODATE } from '../pagecache/folio.ts'
+import { UPTODATE, WRITE_FAILED } from '../pagecache/folio.ts'
 import { reserveAllocate } from './reserve-allocate.ts'
 import { reserveCopyAllocate } from './reserve-copy-allocate.ts'
 import { invalidateSplice } from './invalidate-splice.ts'
@@ -166,7 +166,7 @@ describe.each([reserveCopyAllocate, invalidateSplice])('$name: a record that fai
 
 describe('reserve-copy-allocate, where commit records nothing from a hole on', () => {
   /** Eight blocks of 1024 in one folio, data but for holes `.`, on disk and cached; then blocks 2 to 6 are written. */
-  const overwritten = (blocks: string, clean = true) => {
+  const overwritten = (blocks: string, clean = true, before: (s: Stage) => RegExp | void = () => undefined) => {
     const on = { value: false }
     const s = stage(asking(reserveCopyAllocate), {
       blockSize: 1024, maxFolioOrder: 1, choices: failing('ENOMEM.record', () => on.value),
@@ -178,7 +178,10 @@ describe('reserve-copy-allocate, where commit records nothing from a hole on', (
     runs(s)
     expect([s.inode.pages!.find(0)!.pages, uptodate(s)]).toEqual([2, 'uuuuuuuu'])
     on.value = true
-    return { s, outcome: write(s, 'n', 5 * 1024, 2048) }
+    const waits = before(s)
+    if (waits === undefined) return { s, outcome: write(s, 'n', 5 * 1024, 2048) }
+    const done = (): void => void (s.inode.pages!.find(0)!.writeback = false)
+    return { s, outcome: interleave(s.posix.sys.pwrite(s.fd, sourceOf(5 * 1024, 'n'), 2048), waits, done) }
   }
   const uptodate = (s: Stage) =>
     [0, 1, 2, 3, 4, 5, 6, 7]
@@ -195,6 +198,24 @@ describe('reserve-copy-allocate, where commit records nothing from a hole on', (
     const { s, outcome } = overwritten('dd.ddddd', false)
     expect(outcome).toMatchObject({ left: 'ENOMEM' })
     expect(runs(s)).toBe('2048d1024.4096n1024d')
+  })
+
+  test('what is on its way to the disk is waited for, and then asked for there', () => {
+    const { s, outcome } = overwritten('dd.ddddd', true, (t) => {
+      const f = t.inode.pages!.find(0)!
+      f.writeback = true
+      return /writeback of page/
+    })
+    expect(outcome).toMatchObject({ left: 'ENOMEM' })
+    expect(uptodate(s)).toBe('uu.....u')
+    expect(runs(s)).toBe('2048d1024.5120d')
+  })
+
+  test('what could not be written is nowhere else: it keeps the new bytes', () => {
+    const { s, outcome } = overwritten('dd.ddddd', true, (t) => void t.inode.pages!.find(0)!.change(0, 8192, WRITE_FAILED, 0))
+    expect(outcome).toMatchObject({ left: 'ENOMEM' })
+    expect(uptodate(s)).toBe('uuuuuuuu')
+    expect(runs(s)).toBe('2048d5120n1024d')
   })
 
   test('what stands, and what was not asked for, stays uptodate', () => {

@@ -102,6 +102,24 @@ test('a copy over a range that is refused does not spoil it', () => {
   expect(runs(s)).toBe('2560c5632a')
 })
 
+test('a range that cannot be completed is the EIO of the write that needs it, and its folio is free again', () => {
+  let armed = false
+  const s = onDisk({ choices: failing('EIO.read', () => armed) })
+  write(s, 'b', 100, 50)
+  armed = true
+  expect(s.posix.pwriteFrom(s.fd, sourceOf(10, 'c'), 1000)).toEqual({ _tag: 'Left', left: 'EIO' })
+  armed = false
+  expect(s.inode.pages!.find(0)!.locked).toBe(false)
+  expect(runs(s)).toBe('100a50b8042a')
+})
+
+test('each folio is asked for its own part: what lies below the next one does not matter', () => {
+  const s = onDisk()
+  take(s.posix.fallocate(s.fd, 'punch', 4096, 4096))
+  expect(bios(s, () => write(s, 'b', 100, 4096))).toBe(0)
+  expect(runs(cold(s))).toBe('100a4096b3996.')
+})
+
 test('where zeros are true nothing is streamed', () => {
   const s = stage(streaming)
   write(s, 'a', 0, 100)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { Pipes } from '../pipe/pipes.ts'
 import { FaultPlan } from '../sim/fault-plan.ts'
-import { cold, failing, interleave, runs, scheduled, sourceOf, space, stage, type Stage, take } from './stage.test-util.ts'
+import { cold, cost, failing, interleave, runs, scheduled, sourceOf, space, stage, type Stage, take } from './stage.test-util.ts'
 import { writeThrough, writeThroughAtomic } from './write-through.ts'
 
 const BOTH = [writeThrough, writeThroughAtomic] as const
@@ -82,6 +83,31 @@ describe('the second of three bios fails', () => {
   })
 })
 
+test('blocks of a folio that are on the disk before one that fails stand', () => {
+  const s = stage(writeThrough, { blockSize: 1024, choices: failing('EIO.write-through', (n) => n >= 2) })
+  for (const at of [1, 3]) take(s.posix.fallocate(s.fd, 'allocate', at * 1024, 1024))
+  expect(take(s.posix.pwriteFrom(s.fd, sourceOf(4096, 'a'), 0))).toBe(1024)
+  expect(runs(cold(s), 0, 1024)).toBe('1024a')
+})
+
+test.each(BOTH)('where data is logged nothing goes to its place: it is in the transaction when write(2) returns ($name)', (design) => {
+  const disk = { journalBlocks: 1024, size: 16 << 20 }
+  const s = stage(design, { ...disk, journal: 'journal' })
+  write(s, 'a', 4096, 8192)
+  expect([s.inode.pages!.dirty.length, s.fs.journal!.running.data.size]).toEqual([0, 2])
+  take(s.posix.fsync(s.fd))
+  expect(runs(cold(s))).toBe('4096.8192a')
+})
+
+test.each(BOTH)('a page that the source offers is copied: what fails late would be written over ($name)', (design) => {
+  const s = stage(design)
+  const pipes = new Pipes(s.posix)
+  const pipe = pipes.pipe()
+  take(pipes.write(pipe, Buffer.alloc(4096, 'p')))
+  expect(cost(s, () => take(pipes.toFile(pipe, s.fd, 0, 4096)))).toMatch(/copies 1 .*refusedIgnored 1/)
+  expect(runs(cold(s))).toBe('4096p')
+})
+
 describe('atomic', () => {
   test('a source that cannot be read to its end fails it before anything is changed', () => {
     const s = stage(writeThroughAtomic)
@@ -104,8 +130,38 @@ describe('atomic', () => {
     expect(runs(s)).toBe('8192a')
   })
 
-  test('more than is locked together is refused', () => {
+  test('all that is locked together is written; more is refused before it is copied', () => {
     const s = stage(writeThroughAtomic)
-    expect(s.posix.pwriteFrom(s.fd, sourceOf((2 << 20) + 1, 'b'), 0)).toEqual({ _tag: 'Left', left: 'EINVAL' })
+    const most = 2 << 20
+    expect(take(s.posix.pwriteFrom(s.fd, sourceOf(most, 'a', most, true), 0))).toBe(most)
+    expect(s.ledger.innerBytes).toBe(most)
+    expect(s.posix.pwriteFrom(s.fd, sourceOf(most + 1, 'b'), 0)).toEqual({ _tag: 'Left', left: 'EINVAL' })
+    expect(s.ledger.innerBytes).toBe(most)
+  })
+
+  test('memory that goes away while it is copied fails it, with nothing changed', () => {
+    const s = stage(writeThroughAtomic)
+    write(s, 'a', 0, 8192)
+    const source = sourceOf(8192, 'b')
+    source.copyFaulting = function* (target, start, at) {
+      return source.copyAtomic(target, start, at, 5000)
+    }
+    expect(s.posix.pwriteFrom(s.fd, source, 0)).toEqual({ _tag: 'Left', left: 'EFAULT' })
+    expect(runs(s)).toBe('8192a')
+  })
+
+  test('a mapping that became stale is asked for again; the source is not read twice', () => {
+    const s = stage(writeThroughAtomic, { choices: scheduled })
+    write(s, 'a', 0, 8192)
+    const { innerBytes } = s.ledger
+    const f = s.inode.pages!.find(0)!
+    f.locked = true
+    const stale = (): void => {
+      s.inode.map.seq++
+      f.locked = false
+    }
+    take(interleave(s.posix.sys.pwrite(s.fd, sourceOf(8192, 'b'), 0), /page 0/, stale))
+    expect([s.ledger.restarts, s.ledger.innerBytes - innerBytes]).toEqual([1, 8192])
+    expect(runs(cold(s))).toBe('8192b')
   })
 })
