@@ -62,6 +62,12 @@ describe('handles', () => {
     expect([s.ledger.begins, s.inode.rwsem.exclusive, handles(s)]).toEqual([0, false, 0])
   })
 
+  test('are not asked for by a write that was interrupted', () => {
+    const s = journaled(reserveAllocate, failing('EINTR.fatal'))
+    expect(run(pwrite(s))).toEqual({ _tag: 'Left', left: 'EINTR' })
+    expect([s.ledger.begins, handles(s), s.inode.size]).toEqual([0, 0, 0])
+  })
+
   test('of an aborted journal cannot be had: EIO, and nothing was begun', () => {
     const s = journaled(reserveAllocate)
     s.fs.journal!.aborted = true

@@ -157,7 +157,7 @@ function* writeBatch(k: Verbs, s: Strategy, w: Write, m: Mapping, open: boolean,
   const from = m.pos + m.written
   batch.length = 0
   took.length = 0
-  if (w.donor !== null) w.given.length = 0
+  w.given.length = 0
   w.streaming = null
   let accepted = 0
   let placed = false

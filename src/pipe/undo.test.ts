@@ -10,8 +10,11 @@ import { invalidateSplice } from '../strategies/invalidate-splice.ts'
 import { lockAllFolios } from '../strategies/lock-all-folios.ts'
 import { reserveAllocate } from '../strategies/reserve-allocate.ts'
 import { reserveCopyAllocate } from '../strategies/reserve-copy-allocate.ts'
-import { cold, cost, failing, interleave, type Props, runs, scheduled, space, stage, type Stage, take } from '../strategies/stage.test-util.ts'
+import {
+  cold, cost, failing, interleave, type Props, runs, scheduled, space, stage, type Stage, take,
+} from '../strategies/stage.test-util.ts'
 import type { Pipe } from './pipe.ts'
+import { STOLEN } from './pipe-buffer.ts'
 import { Pipes } from './pipes.ts'
 import { spliceToFile } from './splice.ts'
 
@@ -37,6 +40,13 @@ describe('the second of two pages has no folio', () => {
     expect(pipes.toFile(pipe, s.fd, 0, 2 * PAGE)).toEqual(right(PAGE))
     expect(left(pipes, pipe)).toBe('b')
     expect(runs(s)).toBe(`${PAGE}a`)
+    expect(runs(cold(s))).toBe(`${PAGE}a`)
+  })
+
+  test('the first one stands where all are locked together, too', () => {
+    const { s, pipes, pipe } = piped(lockAllFolios, 'ab', { choices: failing('ENOSPC.reserve', (n) => n > 1) })
+    expect(pipes.toFile(pipe, s.fd, 0, 2 * PAGE)).toEqual(right(PAGE))
+    expect(left(pipes, pipe)).toBe('b')
     expect(runs(cold(s))).toBe(`${PAGE}a`)
   })
 
@@ -112,6 +122,13 @@ describe('past the end', () => {
   })
 })
 
+test.each(strategies)('a write into a page that was taken before is a write like any other: $name', (strategy) => {
+  const { s, pipes, pipe } = piped(strategy, 'ab')
+  take(pipes.toFile(pipe, s.fd, 0, 2 * PAGE))
+  expect(take(s.posix.pwrite(s.fd, Buffer.alloc(PAGE, 'x'), 100))).toBe(PAGE)
+  expect(runs(cold(s))).toBe(`100a${PAGE}x${PAGE - 100}b`)
+})
+
 describe('below a hole inside the file', () => {
   test.each([reserveCopyAllocate, lockAllFolios, uncached(reserveCopyAllocate)])(
     'a page is taken where the undo is one of the map: $name, $summary', (strategy) => {
@@ -120,6 +137,15 @@ describe('below a hole inside the file', () => {
       expect(cost(s, () => take(pipes.toFile(pipe, s.fd, 0, 2 * PAGE)))).toMatch(/pagesStolen 2/)
       expect(runs(cold(s))).toBe(`${PAGE}a${PAGE}b`)
     })
+})
+
+test('a page that stands is under way no more, while the next one is', () => {
+  const { s, pipe } = piped(getBlock, 'abc', { choices: scheduled })
+  const seen: boolean[] = []
+  const look = (): void => void seen.push(...[0, 1, 2].map((i) => (pipe.at(i).flags & STOLEN) !== 0))
+  // A page is copied in two steps.
+  take(interleave(spliceToFile(s.posix.sys, pipe, s.fd, PAGE, 3 * PAGE, ['SPLICE_F_MOVE']), /^copy$/, look, 3))
+  expect(seen).toEqual([false, true, false])
 })
 
 test('a source that gives pages away holds the inode lock, where a copied write would do without', () => {
