@@ -28,11 +28,6 @@ export const DEVIATIONS: readonly Deviation[] = [
       'The mails speak of EBUSY and EEXIST only; this is worse',
   },
   {
-    design: 'invalidate-then-add', claim: 'I6', found: 'fail',
-    why: 'open, its cause not known: where the writeback of the old page fails after the copy, a block past the end was seen to stay. ' +
-      'Looked for since and not seen: seeds 1 to 20, 40,000 executions each, with the judges of I1 and I6 or of I6 alone',
-  },
-  {
     design: 'lock-all-folios', claim: 'I18', found: 'fail',
     why: 'a short copy stands, a truncate cuts it off while the inode lock is waited for, and the second attempt fails early: ' +
       'the call returns the most that ever stood, which does not stand any more',
