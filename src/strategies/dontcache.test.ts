@@ -17,8 +17,8 @@ test.each(OVER)('what it wrote is on the disk, and not in the cache ($summary)',
   expect(runs(s)).toBe('20000a')
 })
 
-test('a folio that was cached before stays, clean', () => {
-  const s = stage(dontcache)
+test.each(OVER)('a folio that was cached before stays, clean ($summary)', (design) => {
+  const s = stage(design)
   write(s, 'a', 0, 8192)
   expect(runs(s, 0, 4096)).toBe('4096a')
   take(s.posix.pread(s.fd, Buffer.alloc(8192), 0))

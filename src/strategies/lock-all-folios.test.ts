@@ -39,9 +39,12 @@ describe('the inode lock', () => {
     }
   })
 
-  test('is taken if the file was cut short before the invalidate lock was had', () => {
+  test.each([0, 1, 7])('is taken if the file was cut short before the invalidate lock was had; of map number %i', (seq) => {
     const s = filled({ choices: scheduled })
-    const cut = (): void => void take(s.posix.ftruncate(s.fd, 100))
+    const cut = (): void => {
+      take(s.posix.ftruncate(s.fd, 100))
+      s.inode.map.seq = seq
+    }
     expect(take(interleave(s.posix.sys.pwrite(s.fd, sourceOf(BLOCK, 'b'), BLOCK), /invalidate lock/, cut))).toBe(BLOCK)
     expect(s.ledger.restarts).toBe(1)
     expect(runs(s)).toBe(`100a${BLOCK - 100}.${BLOCK}b`)
@@ -84,20 +87,23 @@ test('a promise may be partial: the write ends with the last block that there wa
 
 describe('a promise counts the map blocks that its end may need', () => {
   /** Blocks that were free beside those of the data, and whether a write to blocks 11 and 12, or 10 and 11, of an ext2 file fits. */
-  const room = (free: number, first: number): string => {
-    const s = stage(lockAllFolios, { format: 'ext2', blockSize: 1024 })
+  const room = (free: number, first: number, maxFolioOrder = 0, len = 2048): string => {
+    const s = stage(lockAllFolios, { format: 'ext2', blockSize: 1024, maxFolioOrder })
     take(s.posix.ftruncate(s.fd, 64 * 1024))
     s.fs.space.reserved += s.fs.space.available - free
-    const n = s.posix.pwriteFrom(s.fd, sourceOf(2048, 'a'), first * 1024)
+    const n = s.posix.pwriteFrom(s.fd, sourceOf(len, 'a'), first * 1024)
     return n._tag === 'Left' ? n.left : `${n.right}`
   }
 
   test('for all of a hole, or else for its first block', () => {
-    expect(room(2, 10)).toBe('2048')
-    expect(room(2, 11)).toBe('1024')
-    expect(room(3, 11)).toBe('2048')
-    expect(room(1, 11)).toBe('1024')
-    expect(room(1, 12)).toBe('ENOSPC')
+    for (const order of [0, 1]) {
+      expect(room(2, 10, order)).toBe('2048')
+      expect(room(2, 11, order)).toBe('1024')
+      expect(room(3, 11, order)).toBe('2048')
+      expect(room(1, 11, order)).toBe('1024')
+      expect(room(1, 12, order)).toBe('ENOSPC')
+      expect(room(8, 8, order, 8192)).toBe('7168')
+    }
   })
 })
 

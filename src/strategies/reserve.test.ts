@@ -218,6 +218,20 @@ describe('reserve-copy-allocate, where commit records nothing from a hole on', (
     expect(runs(s)).toBe('2048d5120n1024d')
   })
 
+  test('a page that stands is not waited for; the next one shows the hole that it is', () => {
+    const on = { value: false }
+    const s = stage(asking(reserveCopyAllocate), { choices: failing('ENOMEM.record', () => on.value) })
+    take(write(s, 'd', 4096))
+    take(s.posix.ftruncate(s.fd, 8192))
+    take(s.posix.sync())
+    runs(s)
+    on.value = true
+    s.inode.pages!.find(0)!.writeback = true
+    expect(take(write(s, 'n', 8192))).toBe(4096)
+    s.inode.pages!.find(0)!.writeback = false
+    expect(runs(s)).toBe('4096n4096.')
+  })
+
   test('what stands, and what was not asked for, stays uptodate', () => {
     const { s, outcome } = overwritten('ddd.dddd')
     expect(take(outcome)).toBe(1024)
