@@ -78,6 +78,8 @@ const inReads = (look: Look): Found | null => {
   if (lost(look)) return null
   for (const r of look.history.records) {
     if (!r.ended || r.bytes === null || r.errno !== null || !look.history.isNewest(r)) continue
+    // What could not be written is in the cache only, and a direct read looks at the disk.
+    if (r.action.op === 'read' && r.action.direct === true && look.failed.length > 0) continue
     // A mapping shows the whole page: what lies past the end there is nobody's.
     const n = r.action.op === 'load' ? Math.min(r.n, leastSize(look, r) - r.from) : r.n
     const w = n <= 0 ? null : found(look.truth.wrong(r.bytes, 0, r.from, n, r), look, look.say(r))
@@ -132,7 +134,8 @@ const cleanEqualsDisk = (look: Look, folios = look.changedFolios): string | null
   for (const f of folios) {
     if (f.home !== inode.pages || f.locked || f.writeback || f.pins > 0 || f.dirty) continue
     for (let off = 0; off < f.size && f.pos + off < inode.size; off += fs.blockSize) {
-      if ((f.bits(off) & (UPTODATE | DIRTY)) !== UPTODATE) continue
+      // A page that was stored to during a direct write cannot be dropped: its rest stays as it was, and an error is recorded.
+      if ((f.bits(off) & (UPTODATE | DIRTY)) !== UPTODATE || look.truth.meetsDirect(f.pos + off)) continue
       inode.map.lookup((f.pos + off) / fs.blockSize, 1, e)
       if (e.state === MAPPED) world.device.peek(scratch, e.pblk * fs.blockSize, fs.blockSize)
       else scratch.fill(0, 0, fs.blockSize)

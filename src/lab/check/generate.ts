@@ -176,7 +176,7 @@ const reclaim: Action = { op: 'reclaim' }
 
 /** Kinds of what a process does. */
 type Doing =
-  'whole' | 'part' | 'short' | 'absent' | 'grow' | 'direct' | 'store' | 'stores' | 'take' | 'again' | 'look' | 'pin'
+  'whole' | 'part' | 'short' | 'absent' | 'grow' | 'direct' | 'store' | 'stores' | 'take' | 'again' | 'look' | 'past' | 'pin'
 
 /** What one process does, one or two calls, by kind; all of a kind lie in the first pages, so that they meet. */
 const DOING: Readonly<Record<Doing, readonly Actions[]>> = {
@@ -208,16 +208,17 @@ const DOING: Readonly<Record<Doing, readonly Actions[]>> = {
     [punch(4096, 2048), store(5000, 300)], [punch(1024, 3000), write(1000, 3000)], [{ op: 'truncate', size: 3000 }, write(3000, 6000)],
     [{ op: 'truncate', size: 5000 }, write(4000, 3000)], [punch(4096, 2048), write(4096, 3000)],
   ],
-  look: [
-    [{ op: 'read', pos: 0, len: 8192 }], [{ op: 'load', pos: 0, len: 6000 }], [{ op: 'read', pos: 500, len: 3000 }, { op: 'stat' }],
+  look: [[{ op: 'read', pos: 0, len: 8192 }], [{ op: 'load', pos: 0, len: 6000 }], [{ op: 'read', pos: 500, len: 3000 }, { op: 'stat' }]],
+  past: [
     [store(1000, 3000), { op: 'read', pos: 0, len: 8192, direct: true }], [{ op: 'read', pos: 0, len: 4096, direct: true }],
+    [write(0, 5000), { op: 'read', pos: 0, len: 8192, direct: true }],
   ],
   pin: [[{ op: 'dma', pos: 200, len: 300 }], [{ op: 'dma', pos: 4500, len: 300 }]],
 }
 
 /** Who changes the file, and whom that meets. What stands twice comes twice as often: it has more to meet. */
 const FIRST: readonly Doing[] = [
-  'whole', 'whole', 'part', 'short', 'short', 'absent', 'absent', 'grow', 'direct', 'store', 'stores', 'stores', 'take', 'again', 'again',
+  'whole', 'past', 'part', 'short', 'short', 'absent', 'absent', 'grow', 'direct', 'store', 'stores', 'stores', 'take', 'again', 'again',
 ]
 const SECOND: readonly Doing[] = ['store', 'whole', 'take', 'look', 'again', 'store', 'pin', 'stores', 'part']
 /** The flusher and memory pressure are never far. */

@@ -97,7 +97,7 @@ export class Truth {
     const replaced = (c: Record | null): boolean => records.some((u) =>
       u !== c && u.ended && this.#covers(u, pos) && (reader === null || (reader.before & (1 << u.id)) !== 0) &&
       (c === null || (c.ended && (u.before & (1 << c.id)) !== 0)))
-    if (this.#meetsDirect(pos)) set |= ANY
+    if (this.meetsDirect(pos)) set |= ANY
     if (!replaced(null)) {
       const b = this.#bytes[pos]!
       set |= b === 0 ? ZERO : 1 << Math.max(0, tagOf(b))
@@ -113,7 +113,7 @@ export class Truth {
    * Do a direct write and a store through a mapping go on at the same time, and the write covers `pos`? Which of them wins there
    * the kernel does not promise (dio_warn_stale_pagecache); what else the page holds it does.
    */
-  #meetsDirect(pos: number): boolean {
+  meetsDirect(pos: number): boolean {
     return this.#mixesDirect && this.#history.records.some(({ action: a, from }) =>
       a.op === 'write' && a.direct === true && pos >= from && pos < from + a.len)
   }
