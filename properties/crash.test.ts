@@ -1,4 +1,6 @@
 /** The power goes: every design in every mode, and mistakes that only a power cut shows. A bounded part of `npm run crash`. */
+import { readFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
 import { describe, expect, test } from 'vitest'
 import { CRASH_MODES } from '../src/lab/crash/declared.ts'
 import { crashWorkload, type RunOptions } from '../src/lab/crash/run.ts'
@@ -9,6 +11,7 @@ import { strategies } from '../src/strategies/index.ts'
 import { CRASH_BUDGETS, crashByImages, crashByOurs } from './crash.ts'
 import { CRASH_MUTANTS } from './crash-mutants/index.ts'
 import { huntInThread } from './crash-mutants/load.ts'
+import { apply, patchesOf } from './mutants/mutant.ts'
 
 const design = (name: string) => strategies.find((s) => s.name === name)!
 const reserve = design('reserve-allocate')
@@ -32,6 +35,11 @@ describe('a drive that says it has flushed, and has not', () => {
 })
 
 describe('mistakes in the sources', () => {
+  const read = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')
+  test.each(CRASH_MUTANTS.map((m) => [m.id, m] as const))('%s applies, and can be loaded', (_, m) => {
+    for (const { file } of patchesOf(m)) expect(() => stripTypeScriptTypes(apply(m, file, read(file)))).not.toThrow()
+  })
+
   // The others take their time: npm run crash:mutants.
   const quick = CRASH_MUTANTS.filter((m) => ['C01', 'C02', 'C03', 'C05', 'C06', 'Z28', 'Z29', 'Z54'].includes(m.id))
   test.each(quick.map((m) => [m.id, m.title] as const))('%s: %s', async (id) => {
