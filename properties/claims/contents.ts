@@ -8,13 +8,15 @@ import { MAPPED } from '../../src/fs/extent-map.ts'
 import type { History, Record } from '../../src/lab/check/history.ts'
 import { CHANGED } from '../../src/lab/check/digests.ts'
 import type { Look } from '../../src/lab/check/judge.ts'
-import type { Raw } from '../../src/lab/check/objects.ts'
+import { fold } from '../../src/lab/check/hash.ts'
+import { bitsOf, memoryOf, OBJECT, type Raw } from '../../src/lab/check/objects.ts'
 import { sayWrong, type Wrong } from '../../src/lab/check/truth.ts'
 import { DIRTY, UPTODATE } from '../../src/pagecache/folio.ts'
 import type { Claim } from './claim.ts'
 
 const TAKING = ['truncate', 'punch', 'zero']
 const STORES = ['store', 'dma']
+const CHANGING = ['truncate', 'punch', 'zero', 'allocate'] as const
 
 /** The claim that a wrong byte breaks. */
 const breaks = (w: Wrong, look: Look): string => {
@@ -36,30 +38,44 @@ interface Found {
   readonly what: string
 }
 
-/** What the judges of this family found in this step, worked out once. */
-const memo = new WeakMap<History, { version: number; steps: number; found: Found | null }>()
+/** What the judges of this family found in the last step that one of them looked at: worked out once for them all. */
+const last: { history: History | null; version: number; steps: number; found: Found | null } =
+  { history: null, version: 0, steps: 0, found: null }
 
 const found = (w: Wrong | null, look: Look, where: string): Found | null =>
   w === null ? null : { claim: breaks(w, look), what: `${where}: ${sayWrong(w, look.say)}` }
 
 /** Bytes of the cache, and of a read that just returned. */
 const wrongNow = (look: Look): Found | null => {
-  const m = memo.get(look.history)
-  if (m !== undefined && m.version === look.history.version && m.steps === look.world.steps) return m.found
-  const result = inCache(look, look.changedFolios) ?? inReads(look)
-  memo.set(look.history, { version: look.history.version, steps: look.world.steps, found: result })
-  return result
+  const { history, world: { steps } } = look
+  if (last.history === history && last.version === history.version && last.steps === steps) return last.found
+  last.found = inCache(look, look.changedFolios) ?? inReads(look)
+  last.history = history
+  last.version = history.version
+  last.steps = steps
+  return last.found
 }
 
 /** Is nothing promised? Data whose writeback failed is lost, with its error recorded, once it has left the cache. */
 export const lost = (look: Look): boolean => look.failed.includes('EIO.write') && look.world.evicts
 
+/** Folios that showed nothing wrong, by all that this depends on: their bits and bytes, the size, and what every action did. */
+const clean = new WeakMap<History, Set<number>>()
+
 const inCache = (look: Look, folios: readonly Raw[]): Found | null => {
-  if (lost(look)) return null
+  if (folios.length === 0 || lost(look)) return null
+  const { digests } = look.world
+  let known = clean.get(look.history)
+  if (known === undefined) clean.set(look.history, (known = new Set()))
+  let past = look.inode.size
+  for (let i = 0; i < look.world.program.fibers.length; i++) past = fold(past, digests.of(OBJECT.ended + i))
   for (const f of folios) {
     if (f.home !== look.inode.pages) continue
+    const key = fold(past, fold(digests.of(bitsOf(f.page)), digests.of(memoryOf(f.page))))
+    if (known.has(key)) continue
     const w = found(look.truth.wrongInFolio(f, look.inode.size), look, `page ${f.index} of the cache`)
     if (w !== null) return w
+    known.add(key)
   }
   return null
 }
@@ -127,7 +143,7 @@ const scratch = Buffer.alloc(4096)
 /** Clean, uptodate and at rest in the cache: then the disk says the same. */
 const cleanEqualsDisk = (look: Look, folios = look.changedFolios): string | null => {
   const { inode, fs, history, world } = look
-  if (look.ioFailed || history.inFlight('truncate', 'punch', 'zero', 'allocate')) return null
+  if (look.ioFailed || history.inFlight(CHANGING)) return null
   const e = { lblk: 0, n: 0, state: 0 as 0 | 1 | 2 | 3, pblk: 0 }
   // What a fault brings in while a direct write is under way goes when that ends.
   if (history.records.some((r) => r.began && !r.ended && r.action.op === 'write' && r.action.direct === true)) return null

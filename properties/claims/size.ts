@@ -23,11 +23,13 @@ const readsWhole = (look: Look): string | null => {
   return r.n < want ? `${look.say(r)}: the file had ${least} bytes when it began` : null
 }
 
+const SIZING = ['truncate', 'write', 'zero', 'allocate'] as const
+
 /** i_disksize never promises what is not on the disk. */
 const diskSize = (look: Look): string | null => {
   const { inode, fs, world } = look
   const { diskSize: size } = inode
-  if (size > inode.size && !look.history.inFlight('truncate', 'write', 'zero', 'allocate')) {
+  if (size > inode.size && !look.history.inFlight(SIZING)) {
     return `i_disksize is ${size}, i_size ${inode.size}`
   }
   // Ranges that are taken out read as zeros, whatever was to come there; the size follows (ext4_update_disksize_before_punch).

@@ -7,6 +7,8 @@ import { run } from '../../src/kernel/kernel.ts'
 import { PAGE } from '../../src/kernel/units.ts'
 import { CHANGED } from '../../src/lab/check/digests.ts'
 import type { Look } from '../../src/lab/check/judge.ts'
+import type { Raw } from '../../src/lab/check/objects.ts'
+import type { World } from '../../src/lab/check/world.ts'
 import { DIRTY } from '../../src/pagecache/folio.ts'
 import type { Claim } from './claim.ts'
 
@@ -56,28 +58,42 @@ const owedToSomeone = ({ fs, world }: Look): string | null => {
 }
 
 const TAKING = ['truncate', 'punch', 'zero'] as const
+const WRITING = ['write'] as const
 
 /** Delayed blocks without dirty data that no write under way made. */
 const bareDelayed = (look: Look): string | null => {
   const { inode, fs, history, world } = look
-  if (inode.map.delayedBlocks === 0 || history.inFlight(...TAKING)) return null
+  if (inode.map.delayedBlocks === 0 || history.inFlight(TAKING)) return null
+  const writing = history.inFlight(WRITING)
+  let f: Raw | null = null
   for (const e of inode.map.extents) {
     if (e.state !== DELALLOC) continue
     for (let b = e.lblk; b < e.lblk + e.n; b++) {
-      const f = inode.pages!.find(Math.floor((b * fs.blockSize) / PAGE))
-      if (f !== null && (f.bits(b * fs.blockSize - f.pos) & DIRTY) !== 0) continue
-      if (world.files.some(({ file }) => file.mapping.isMade(b)) && history.inFlight('write')) continue
+      const pos = b * fs.blockSize
+      if (f === null || pos >= f.pos + f.size) f = rawAt(look, Math.floor(pos / PAGE))
+      if (f !== null && (f.bits(pos - f.pos) & DIRTY) !== 0) continue
+      if (writing && isMade(world, b)) continue
       return `block ${b} is delayed, has no dirty data over it and belongs to no write under way`
     }
   }
   return null
 }
 
+/** The folio cached at a page, with the fields behind it. */
+const rawAt = ({ inode, world }: Look, index: number): Raw | null => {
+  const f = inode.pages!.find(index)
+  return f === null ? null : world.place.folios.raw[f.page]!
+}
+
+const isMade = ({ files }: World, lblk: number): boolean => {
+  for (const { file } of files) if (file.mapping.isMade(lblk)) return true
+  return false
+}
+
 /** Dirty blocks inside i_size with nothing below. */
 const bareDirty = (look: Look, folios = look.changedFolios): string | null => {
   const { inode, fs, history } = look
-  if (fs.strategy.claims.mmapHole === 'late' || history.inFlight(...TAKING)) return null
-  if (look.world.program.fibers.some((f) => f.some((a) => a.op === 'dma'))) return null
+  if (fs.strategy.claims.mmapHole === 'late' || look.world.pins || history.inFlight(TAKING)) return null
   const e = { lblk: 0, n: 0, state: DELALLOC as 0 | 1 | 2 | 3, pblk: 0 }
   for (const f of folios) {
     if (f.home !== inode.pages || f.locked || !f.dirty) continue

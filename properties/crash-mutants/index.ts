@@ -33,7 +33,9 @@ export const CRASH_MUTANTS: readonly CrashMutant[] = [
   {
     ...common, id: 'C02', title: 'fsync does not wait for data that another pass writes', source: 'found here; filemap_fdatawait_range',
     claim: 'I28', trigger: ['concurrent', 'writeback'], mode: 'ext4,no-journal', workload: 'concurrent',
-    patch: { file: SYNC, find: '    yield* waitForWriteback(k, inode, 0, Infinity)\n  }\n  const metadata', replace: '  }\n  const metadata' },
+    patch: {
+      file: SYNC, find: '    yield* waitForWriteback(k, inode, 0, Infinity)\n  }\n  const metadata', replace: '  }\n  const metadata',
+    },
   },
   {
     ...common, id: 'C03', title: 'the size on disk follows to where the file ends when an I/O completes, past the bytes that it took',

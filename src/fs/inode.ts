@@ -69,8 +69,23 @@ export class Inode {
     const parts = [this.map, this.rwsem, this.invalidateLock, this.mapLock, pages, format]
     const restore = restoreAll(parts.flatMap((part) => (part === null ? [] : [part.checkpoint()])))
     return () => {
-      Object.assign(this, { mode, uid, gid, nlink, atime, mtime, ctime, size, diskSize, dirty, tid, holders, symlink, owed })
-      Object.assign(this, { mapLoaded, pages, format })
+      this.mode = mode
+      this.uid = uid
+      this.gid = gid
+      this.nlink = nlink
+      this.atime = atime
+      this.mtime = mtime
+      this.ctime = ctime
+      this.size = size
+      this.diskSize = diskSize
+      this.dirty = dirty
+      this.tid = tid
+      this.holders = holders
+      this.symlink = symlink
+      this.owed = owed
+      this.mapLoaded = mapLoaded
+      this.pages = pages
+      this.format = format
       restore()
     }
   }

@@ -67,8 +67,10 @@ export class WorldDigest {
   readonly #system: System
   /** By object: its digest at the beginning; NaN until that is known. */
   readonly #first: number[] = []
-  /** By object: its digest now, and the lanes that it adds to the world. */
+  /** By object: its digest now, the lanes of a hash of both, and what they add to the world: nothing while it is the first one. */
   readonly #now: number[] = []
+  readonly #hashA: number[] = []
+  readonly #hashB: number[] = []
   readonly #addsA: number[] = []
   readonly #addsB: number[] = []
   /** Objects written in this run, and objects whose first digest is wanted. */
@@ -91,9 +93,9 @@ export class WorldDigest {
 
   /** The system has just begun, with so many fibers. */
   begin(fibers: number): void {
-    for (const o of this.#wanted) this.#now[o] = this.#first[o] = this.#system.digest(o)
+    for (const o of this.#wanted) this.#set(o, (this.#first[o] = this.#system.digest(o)))
     for (const o of this.#written) {
-      this.#now[o] = this.#first[o]!
+      this.#set(o, this.#first[o]!)
       this.#addsA[o] = this.#addsB[o] = 0
     }
     this.#wanted.length = this.#written.length = this.#answers.length = 0
@@ -153,10 +155,8 @@ export class WorldDigest {
       b = mix(b, ~this.#answers[k]!, B)
     }
     for (let k = 0; k < objects.length; k++) {
-      const o = objects[k]!
-      const d = this.#now[o]!
-      a = mix(mix(mix(a, o, A), d | 0, A), high(d), A)
-      b = mix(mix(mix(b, o, B), d | 0, B), high(d), B)
+      a = mix(a, this.#hashA[objects[k]!]!, A)
+      b = mix(b, this.#hashB[objects[k]!]!, B)
     }
     this.#fiberA[fiber] = a
     this.#fiberB[fiber] = b
@@ -180,10 +180,16 @@ export class WorldDigest {
         if (this.#system.footprint.isWritten(o)) {
           this.#wanted.push(o)
           known = false
-        } else this.#now[o] = this.#first[o] = this.#system.digest(o)
+        } else this.#set(o, (this.#first[o] = this.#system.digest(o)))
       }
     }
     return known
+  }
+
+  #set(o: number, d: number): void {
+    this.#now[o] = d
+    this.#hashA[o] = mix(mix(mix(o, 1, A), d | 0, A), high(d), A)
+    this.#hashB[o] = mix(mix(mix(o, 2, B), d | 0, B), high(d), B)
   }
 
   #noteObject(o: number): void {
@@ -191,12 +197,12 @@ export class WorldDigest {
     const d = this.#system.digest(o)
     if (d === this.#now[o]) return
     if (this.#now[o] === this.#first[o]) this.#written.push(o)
-    this.#now[o] = d
+    this.#set(o, d)
     this.#worldA ^= this.#addsA[o]!
     this.#worldB ^= this.#addsB[o]!
     const first = d === this.#first[o]
-    this.#addsA[o] = first ? 0 : mix(mix(mix(o, 1, A), d | 0, A), high(d), A)
-    this.#addsB[o] = first ? 0 : mix(mix(mix(o, 2, B), d | 0, B), high(d), B)
+    this.#addsA[o] = first ? 0 : this.#hashA[o]!
+    this.#addsB[o] = first ? 0 : this.#hashB[o]!
     this.#worldA ^= this.#addsA[o]!
     this.#worldB ^= this.#addsB[o]!
   }

@@ -42,6 +42,7 @@ export class Actor {
   readonly #path: string
   /** File descriptors by the flags that they were opened with. */
   readonly #fds = new Map<string, number>()
+  readonly #byAction = new WeakMap<Action, number>()
   /** Where the next write by `cursor` of each open file belongs. */
   readonly #cursors = new Map<string, number>()
   readonly #files: { readonly file: OpenFile; readonly errorsSeen: number }[] = []
@@ -91,6 +92,13 @@ export class Actor {
     return this.#files
   }
 
+  /** The file descriptor that an action uses. */
+  #fdOf(a: Action): number {
+    let fd = this.#byAction.get(a)
+    if (fd === undefined) this.#byAction.set(a, (fd = this.#fds.get(this.#flags(a).join())!))
+    return fd
+  }
+
   #flags(a: Action): OpenFlag[] {
     if (a.op === 'read') return a.direct === true ? ['O_DIRECT'] : []
     if (a.op !== 'write') return []
@@ -132,7 +140,7 @@ export class Actor {
     const { fs } = this.#place.session
     const k = fs.verbs
     const sys = this.#sys
-    const fd = this.#fds.get(this.#flags(a).join())!
+    const fd = this.#fdOf(a)
     switch (a.op) {
       case 'write': {
         if (a.pipe !== undefined) {

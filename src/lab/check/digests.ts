@@ -25,6 +25,10 @@ export class Digests {
   readonly #folios: readonly (Raw | null)[]
   readonly #now = new Float64Array(OBJECTS)
   readonly #first = new Float64Array(OBJECTS)
+  /** What each step of the last run changed, and to what: the entries of step s, from 1, end before `#ends[s]`. */
+  readonly #objects: number[] = []
+  readonly #values: number[] = []
+  readonly #ends: number[] = [0]
 
   constructor(world: World) {
     this.#world = world
@@ -46,23 +50,35 @@ export class Digests {
     return this.#now[object]!
   }
 
-  /** Digest of the whole state, histories included. */
+  /** Digest of the whole state, histories included: of all that is not as it was at first. */
   whole(): number {
     let d = 0
-    for (let o = 0; o < OBJECTS; o++) d = fold(d, this.#now[o]!)
+    for (let o = 0; o < OBJECTS; o++) if (this.#now[o] !== this.#first[o]) d = fold(fold(d, o), this.#now[o]!)
     return d
   }
 
-  /** Bring the noted objects up to date; those that changed are marked as written. @returns bits of CHANGED */
-  update(footprint: Footprint): number {
+  /** Step `step` of the last run was made again: what it changed is known. Those objects are marked as written. */
+  repeat(footprint: Footprint, step: number): void {
+    this.changedFolios.length = 0
+    for (let k = this.#ends[step - 1]!; k < this.#ends[step]!; k++) {
+      const o = this.#objects[k]!
+      this.#now[o] = this.#values[k]!
+      footprint.touch(o)
+    }
+  }
+
+  /** After step `step`: bring the noted objects up to date; those that changed are marked as written. @returns bits of CHANGED */
+  update(footprint: Footprint, step: number): number {
     let changed = 0
+    let end = this.#ends[step - 1]!
     this.changedFolios.length = 0
     const { objects } = footprint
     for (let k = 0; k < objects.length; k++) {
       const o = objects[k]!
       const d = this.#of(o)
       if (d === this.#now[o]) continue
-      this.#now[o] = d
+      this.#now[o] = this.#values[end] = d
+      this.#objects[end++] = o
       footprint.touch(o)
       changed |= KINDS[o]!
       if (o >= OBJECT.folio && (o - OBJECT.folio) % 3 !== 0) {
@@ -70,6 +86,7 @@ export class Digests {
         if (!this.changedFolios.includes(raw)) this.changedFolios.push(raw)
       }
     }
+    this.#ends[step] = end
     return changed
   }
 

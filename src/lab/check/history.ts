@@ -115,7 +115,7 @@ export class History {
   }
 
   /** Is some action under way whose `op` is one of these? */
-  inFlight(...ops: readonly Action['op'][]): boolean {
+  inFlight(ops: readonly Action['op'][]): boolean {
     for (const r of this.records) if (r.began && !r.ended && ops.includes(r.action.op)) return true
     return false
   }
@@ -129,7 +129,7 @@ export class History {
       if (!r.began) break
       d = fold(d, r.before * 2 + (r.ended ? 1 : 0))
       if (!r.ended) break
-      d = fold(d, r.leastSize * 131072 + r.mostSize)
+      d = fold(fold(d, r.from), r.leastSize * 131072 + r.mostSize)
       d = fold(d, fold(r.n, r.errno === null ? 0 : hashText(r.errno)))
       if (r.spliced !== null) d = fold(d, hashText(r.spliced.what))
       if (r.bytes !== null) d = fold(d, hashBytes(r.bytes, 0, r.bytes.length))

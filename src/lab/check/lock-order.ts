@@ -85,10 +85,10 @@ export class LockOrder {
     const shared = folio === null || folio.home !== null
     for (const h of held) {
       if (!shared || (h.folio !== null && h.folio.home === null)) continue
-      const order = h.folio === null || folio === null ? '' : h.folio.index < folio.index ? ' (ascending)' : ' (descending)'
-      const edge = `${h.name} -> ${name}${order}`
+      const order = h.folio === null || folio === null ? 0 : h.folio.index < folio.index ? 1 : 2
+      const edge = edgesOf(h.name, name)[order]
       this.edges.set(edge, (this.edges.get(edge) ?? 0) + 1)
-      if (edge.endsWith('(descending)')) {
+      if (order === 2) {
         const what = `the folio lock of page ${folio!.index} is taken while that of page ${h.folio!.index} is held`
         this.found ??= { claim: 'I16', what }
       }
@@ -99,10 +99,26 @@ export class LockOrder {
 
   #let(fiber: number, name: LockName, folio: Raw | null): void {
     if (fiber < 0) return
-    const held = this.#held.get(fiber)
-    const at = held?.findLastIndex((h) => h.name === name && h.folio === folio) ?? -1
-    if (at >= 0) held!.splice(at, 1)
+    const held = this.#held.get(fiber) ?? []
+    for (let at = held.length - 1; at >= 0; at--) {
+      if (held[at]!.name === name && held[at]!.folio === folio) return void held.splice(at, 1)
+    }
   }
+}
+
+type Edges = readonly [string, string, string]
+const edges = new Map<LockName, Map<LockName, Edges>>()
+
+/** Lock `to` taken under `from`: as it is; both of folios, ascending; descending. Made once, for they are asked for at every lock. */
+const edgesOf = (from: LockName, to: LockName): Edges => {
+  let known = edges.get(from)
+  if (known === undefined) edges.set(from, (known = new Map()))
+  let all = known.get(to)
+  if (all === undefined) {
+    const edge = `${from} -> ${to}`
+    known.set(to, (all = [edge, `${edge} (ascending)`, `${edge} (descending)`]))
+  }
+  return all
 }
 
 /** A cycle in the graph of edges, as `a -> b -> a`, or null. Edges among folio locks that ascend are no cycle. */

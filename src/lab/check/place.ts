@@ -147,8 +147,8 @@ export class Place {
     return inode
   }
 
-  /** The first state again, however the last run was left. Nobody runs. */
-  restore(): void {
+  /** The first state again, however the last run of so many fibers was left. Nobody runs. */
+  restore(fibers = MOST_FIBERS): void {
     this.noting = false
     this.fiber = -1
     this.relay.to = null
@@ -162,7 +162,7 @@ export class Place {
     this.device.rewind()
     this.logs.format = this.logs.cache = this.logs.errors = 0
     this.lockOrder.rewind()
-    for (const actor of this.actors) actor.rewind()
+    for (let i = 0; i < fibers; i++) this.actors[i]!.rewind()
     this.pipes.length = 0
     this.relay.reached.length = this.relay.failed.length = 0
     this.footprint.clear()
