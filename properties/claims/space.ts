@@ -71,6 +71,10 @@ const bareDelayed = (look: Look): string | null => {
     for (let b = e.lblk; b < e.lblk + e.n; b++) {
       const pos = b * fs.blockSize
       if (f === null || pos >= f.pos + f.size) f = rawAt(look, Math.floor(pos / PAGE))
+      if (f !== null && f.dirtyBlocks === f.blocks) {
+        b = (f.pos + f.size) / fs.blockSize - 1
+        continue
+      }
       if (f !== null && (f.bits(pos - f.pos) & DIRTY) !== 0) continue
       if (writing && isMade(world, b)) continue
       return `block ${b} is delayed, has no dirty data over it and belongs to no write under way`
@@ -97,10 +101,12 @@ const bareDirty = (look: Look, folios = look.changedFolios): string | null => {
   const e = { lblk: 0, n: 0, state: DELALLOC as 0 | 1 | 2 | 3, pblk: 0 }
   for (const f of folios) {
     if (f.home !== inode.pages || f.locked || !f.dirty) continue
-    for (let off = 0; off < f.size && f.pos + off < inode.size; off += fs.blockSize) {
-      if ((f.bits(off) & DIRTY) === 0) continue
-      const lblk = (f.pos + off) / fs.blockSize
-      if (inode.map.lookup(lblk, 1, e).state === 0) return `block ${lblk} is dirty over a hole`
+    const end = Math.min(f.pos + f.size, inode.size)
+    for (let pos = f.pos, good = 0; pos < end; pos += fs.blockSize) {
+      const lblk = pos / fs.blockSize
+      if (lblk < good || (f.bits(pos - f.pos) & DIRTY) === 0) continue
+      if (inode.map.lookup(lblk, f.blocks, e).state === 0) return `block ${lblk} is dirty over a hole`
+      good = lblk + e.n
     }
   }
   return null

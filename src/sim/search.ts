@@ -136,14 +136,19 @@ export class Tally {
 /** How a run ended for a search; `learn`: it has to be made again. */
 export type Ending = 'complete' | 'pruned' | 'stopped' | 'learn'
 
+/** The second run, and two of so many, are looked at in full: so code that keeps state of its own between runs is seen to go astray. */
+const IN_FULL = 8
+
 /** Which steps of the last run were judged, with nothing wrong: where the next run repeats them, nobody need look again. */
 export class Judged {
   /** Steps until the first at which something was wrong: in this run, and in the one before. */
   #wrong = Infinity
   #last = Infinity
+  #runs = -1
 
   /** A run begins. */
   begin(): void {
+    this.#runs++
     this.#last = this.#wrong
     this.#wrong = Infinity
   }
@@ -153,9 +158,9 @@ export class Judged {
     this.#wrong = Math.min(this.#wrong, steps)
   }
 
-  /** Was nothing wrong in the first `steps` steps of the last run? */
+  /** May what was found of the first `steps` steps of the last run be relied on: was nothing wrong? */
   isClean(steps: number): boolean {
-    return steps < this.#last
+    return this.#runs % IN_FULL > 1 && steps < this.#last
   }
 }
 

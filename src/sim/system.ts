@@ -42,7 +42,8 @@ export interface System {
   digest(object: number): number
   /**
    * A step of fiber `fiber` ended.
-   * @param judged this very step, after the very same ones, was looked at before and nothing was wrong: no need to look again
+   * @param judged this very step, after the very same ones, was the same step of the run before, and nothing was wrong: no need to
+   * look again, and it changes what it changed then
    * @returns what is wrong now, or null
    */
   stepped(fiber: number, judged?: boolean): Violation | null

@@ -29,16 +29,17 @@ export class LockOrder {
   edges = new Map<string, number>()
   /** What went wrong in this run. */
   found: Violation | null = null
-  readonly #held = new Map<number, Held[]>()
+  /** By fiber. */
+  readonly #held: Held[][] = []
 
   rewind(): void {
     this.found = null
-    this.#held.clear()
+    for (const held of this.#held) held.length = 0
   }
 
   /** Locks that `fiber` holds. */
   heldBy(fiber: number): readonly Held[] {
-    return this.#held.get(fiber) ?? []
+    return this.#held[fiber] ?? []
   }
 
   /** The lock of a folio changed. */
@@ -80,8 +81,8 @@ export class LockOrder {
 
   #took(fiber: number, name: LockName, folio: Raw | null): true {
     if (fiber < 0) return true
-    let held = this.#held.get(fiber)
-    if (held === undefined) this.#held.set(fiber, (held = []))
+    while (this.#held.length <= fiber) this.#held.push([])
+    const held = this.#held[fiber]!
     const shared = folio === null || folio.home !== null
     for (const h of held) {
       if (!shared || (h.folio !== null && h.folio.home === null)) continue
@@ -99,7 +100,7 @@ export class LockOrder {
 
   #let(fiber: number, name: LockName, folio: Raw | null): void {
     if (fiber < 0) return
-    const held = this.#held.get(fiber) ?? []
+    const held = this.#held[fiber] ?? []
     for (let at = held.length - 1; at >= 0; at--) {
       if (held[at]!.name === name && held[at]!.folio === folio) return void held.splice(at, 1)
     }

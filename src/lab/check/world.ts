@@ -37,12 +37,6 @@ export interface WorldOptions {
   readonly slowDevice?: boolean
 }
 
-/**
- * What a repeated step changed is taken from the run before it, but for the second run and two of so many: there it is worked out
- * again, so that code which keeps state of its own between runs is seen to go astray.
- */
-const RECOMPUTED = 8
-
 /** A program that can be run. */
 export class World implements System {
   readonly program: Program
@@ -68,8 +62,6 @@ export class World implements System {
   /** i_disksize before the step that is judged. */
   diskSizeBefore = 0
   #diskSize = 0
-  /** Runs that were begun. */
-  #runs = -1
   /** Claims that were broken in this run: they are not looked at again, so that others are seen, too. */
   readonly #broken = new Set<string>()
   readonly #options: WorldOptions
@@ -147,7 +139,6 @@ export class World implements System {
     for (const source of this.#sources) source.rewind()
     this.#look.rewind()
     this.steps = 0
-    this.#runs++
     this.#broken.clear()
     this.#diskSize = place.inode.diskSize
     place.relay.to = choices
@@ -203,12 +194,11 @@ export class World implements System {
     this.diskSizeBefore = this.#diskSize
     this.#diskSize = this.inode.diskSize
     const { footprint } = this
-    const repeated = judged && this.#runs % RECOMPUTED > 1
-    if (repeated) this.digests.repeat(footprint, this.steps)
-    const changed = repeated ? 0 : this.digests.update(footprint, this.steps)
+    if (judged) this.digests.repeat(footprint, this.steps)
+    const changed = judged ? 0 : this.digests.update(footprint, this.steps)
     if (footprint.isWritten(OBJECT.format)) this.place.touchedFormat = true
     if (footprint.isWritten(OBJECT.disk)) this.place.touchedDisk = true
-    return this.lockOrder.found ?? (judged || changed === 0 ? null : this.#judgeStep(fiber, changed))
+    return this.lockOrder.found ?? (changed === 0 ? null : this.#judgeStep(fiber, changed))
   }
 
   #judgeStep(fiber: number, changed: number): Violation | null {
