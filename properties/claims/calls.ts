@@ -32,7 +32,7 @@ interface Outcome {
 }
 
 const outcomeOf = (look: Look): Outcome =>
-  ({ contents: look.contents!, results: look.history.records.map((r) => r.errno ?? String(r.n)).join(' ') })
+  ({ contents: Buffer.from(look.contents!), results: look.history.records.map((r) => r.errno ?? String(r.n)).join(' ') })
 
 const references = new WeakMap<Program, Map<AnyStrategy, Outcome | null>>()
 

@@ -36,6 +36,8 @@ export class MemoryDevice implements BlockDevice {
   readonly fill: number
   private chunks = new Map<number, Chunk>()
   private token: object = {}
+  /** Memory of chunks that a restore gave up. */
+  private readonly spare: Buffer[] = []
 
   /**
    * @param size bytes, a multiple of SECTOR
@@ -84,6 +86,7 @@ export class MemoryDevice implements BlockDevice {
     const chunks = new Map(this.chunks)
     this.token = {}
     return () => {
+      for (const { bytes, owner } of this.chunks.values()) if (owner === this.token) this.spare.push(bytes)
       this.chunks = new Map(chunks)
       this.token = {}
     }
@@ -127,11 +130,9 @@ export class MemoryDevice implements BlockDevice {
   private own(i: number, whole: boolean): Buffer {
     const chunk = this.chunks.get(i)
     if (chunk?.owner === this.token) return chunk.bytes
-    const bytes = Buffer.allocUnsafeSlow(CHUNK)
-    if (!whole) {
-      bytes.fill(this.fill)
-      chunk?.bytes.copy(bytes)
-    }
+    const bytes = this.spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK)
+    if (chunk === undefined && !whole) bytes.fill(this.fill)
+    else if (!whole) chunk!.bytes.copy(bytes)
     this.chunks.set(i, { bytes, owner: this.token })
     return bytes
   }

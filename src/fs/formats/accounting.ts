@@ -8,6 +8,7 @@
  */
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { BlockNr } from '../../kernel/units.ts'
+import type { Buf } from '../buffer-cache.ts'
 import { isReal } from '../extent-map.ts'
 import type { ExtFormat } from './ext-format.ts'
 import { isSet } from './bitmap.ts'
@@ -60,9 +61,12 @@ export function* accountBlocks(format: ExtFormat): Kernel<Accounting, 'EIO'> {
   const { geo } = format.volume
   const journal = format.journalArea?.ino ?? 0
   let files = 0
+  let bits: Buf | null = null
   const attributes = new Set<BlockNr>()
   for (let ino = 1; ino <= geo.totalInodes; ino++) {
-    if (!(yield* format.volume.inoInUse(ino))) continue
+    const bit = (ino - 1) % geo.inodesPerGroup
+    if (bit === 0) bits = yield* format.volume.inodeBits((ino - 1) / geo.inodesPerGroup)
+    if (!isSet(bits!.data, bit)) continue
     const blocks = yield* takeInode(format, owners, attributes, ino)
     if (ino !== journal) files += blocks
     else if (blocks !== format.journalArea!.usedBlocks) {

@@ -48,10 +48,12 @@ export class Look {
   when: When | null = null
   /** The file: once the cache is cold, another inode in core. */
   inode: Inode
-  /** All bytes of the file, as a reader gets them at this stage; null while fibers run. */
+  /** All bytes of the file, as a reader gets them, until the next stage; null while fibers run. */
   contents: Buffer | null = null
   /** Writes that were done again, and what they returned. */
   readonly again: { readonly record: Record; readonly n: number | string }[] = []
+  /** What `contents` is read into, at every stage. */
+  #into = Buffer.alloc(0)
   #sys: Syscalls
   #fd = -1
 
@@ -139,10 +141,12 @@ export class Look {
   }
 
   #read(): Buffer {
-    const into = Buffer.alloc(this.inode.size + 1)
+    const { size } = this.inode
+    if (this.#into.length <= size) this.#into = Buffer.alloc(size + 1)
+    const into = this.#into.subarray(0, size + 1)
     const n = run(this.#sys.pread(this.#fd, intoBuffer(into), 0))
     if (isLeft(n)) throw new BadRest('I18', `reading the file at rest failed with ${n.left}`)
-    if (n.right !== this.inode.size) throw new BadRest('I18', `${n.right} bytes are readable of a file of ${this.inode.size}`)
+    if (n.right !== size) throw new BadRest('I18', `${n.right} bytes are readable of a file of ${size}`)
     return into.subarray(0, n.right)
   }
 

@@ -37,6 +37,14 @@ export interface WorldOptions {
   readonly slowDevice?: boolean
 }
 
+/** By list of judges, and by what changed: their numbers. A world lives for milliseconds; the list outlives them. */
+const asked = new WeakMap<readonly Judge[], Map<number, Int32Array>>()
+const askedByOf = (judges: readonly Judge[]): Map<number, Int32Array> => {
+  let known = asked.get(judges)
+  if (known === undefined) asked.set(judges, (known = new Map()))
+  return known
+}
+
 /** A program that can be run. */
 export class World implements System {
   readonly program: Program
@@ -54,7 +62,7 @@ export class World implements System {
   readonly files: readonly { readonly file: OpenFile }[]
   readonly #counts: Int32Array
   /** By what changed: numbers of the judges that look then. */
-  readonly #askedBy: Record<number, Int32Array> = {}
+  readonly #askedBy: Map<number, Int32Array>
   /** `a -> b`: lock b was taken while a was held; how often. */
   readonly lockEdges = new Map<string, number>()
   /** Steps of this run. */
@@ -88,6 +96,7 @@ export class World implements System {
     this.files = this.place.actors.slice(0, program.fibers.length).flatMap((a) => a.files)
     this.#names = program.fibers.map((actions, i) => nameOf(actions[0]!.op, i))
     this.#counts = new Int32Array(options.judges.length)
+    this.#askedBy = askedByOf(options.judges)
     this.digests = new Digests(this)
     this.#look = new Look(this)
     this.digests.first()
@@ -218,11 +227,11 @@ export class World implements System {
 
   /** Numbers of the judges that look after a step if this changed. */
   #asked(changed: number): Int32Array {
-    let asked = this.#askedBy[changed]
+    let asked = this.#askedBy.get(changed)
     if (asked === undefined) {
       const { judges } = this.#options
       asked = Int32Array.from(judges.keys()).filter((i) => (judges[i]!.on & changed) !== 0 && judges[i]!.step !== undefined)
-      this.#askedBy[changed] = asked
+      this.#askedBy.set(changed, asked)
     }
     return asked
   }
