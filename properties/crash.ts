@@ -67,8 +67,9 @@ export const crashByOurs = (
 
 const hasJournal = (mode: CrashMode): boolean => mode.includes('data=')
 
-/** Promises are asked of what has a name: without a journal only the second workload, which makes names durable with fsync of directories, has some early on. */
-const workloadFor = (mode: CrashMode, judge: 'kernel' | 'fsck'): string => (judge === 'kernel' && !hasJournal(mode) ? 'mixed' : 'append')
+/** Promises are asked of what has a name: without a journal only the second workload makes some durable, with fsync of directories. */
+const workloadFor = (mode: CrashMode, judge: 'kernel' | 'fsck'): string =>
+  judge === 'kernel' && !hasJournal(mode) ? 'mixed' : 'append'
 
 /** By a judge of images. */
 export const crashByImages = async (
