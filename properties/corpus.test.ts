@@ -3,7 +3,8 @@
  *
  * What a property run found is a file with `claim` (the sentence that was broken), `wrong` (what was seen), `setting` and
  * `steps`; it is played with all checks, on the setting in which it failed. A setting with a size is that of a small disk,
- * which may be full. What a check found is a counterexample: its run is made again under the eyes of all claims.
+ * which may be full. What a check found is a counterexample: its run is made again under the eyes of all claims; of a crash, its
+ * state is recovered again.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

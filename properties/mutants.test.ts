@@ -63,8 +63,8 @@ describe('the catalogue', () => {
   test('a printed change is one that patch(1) understands', () => {
     expect(diff(mutant('Z39'), read)).toEqual([
       '--- a/src/fs/writeback.ts', '+++ b/src/fs/writeback.ts',
-      expect.stringMatching(/^@@ -\d+,0 \+\d+,1 @@$/), '+    k.writeProtect(f)',
       expect.stringMatching(/^@@ -\d+,1 \+\d+,0 @@$/), '-    k.writeProtect(f)',
+      expect.stringMatching(/^@@ -\d+,0 \+\d+,1 @@$/), '+  k.writeProtect(f)',
     ])
   })
 

@@ -78,6 +78,23 @@ export const CRASH_MUTANTS: readonly CrashMutant[] = [
     patch: { file: COMMIT, find: '[...t.revoked].sort((a, b) => a - b))', replace: '[])' },
   },
   {
+    ...common, strategy: 'invalidate-splice', id: 'C09', title: 'fsync passes by a folio that took the place of a dirty one',
+    source: 'found here; replace_page_cache_folio (mm/filemap.c)', claim: 'I28', trigger: ['concurrent'],
+    mode: 'ext4,data=ordered', workload: 'concurrent',
+    patch: {
+      file: 'src/fs/writeback.ts', find: 'const now = gone ? k.peekFolio(pages, index) : null',
+      replace: 'const now = null as Folio | null',
+    },
+  },
+  {
+    ...common, strategy: 'prepare-copy-punch', id: 'C10', title: 'data=writeback: the size does not come with the written blocks',
+    source: 'found here; ext4_write_end', claim: 'I5', trigger: [], mode: 'ext4,data=writeback', workload: 'append',
+    patch: {
+      file: 'src/fs/journal/journal.ts', find: '    this.running.ordered.add(inode)\n',
+      replace: "    if (this.mode !== 'writeback') this.running.ordered.add(inode)\n",
+    },
+  },
+  {
     ...common, id: 'Z54', title: 'a block may change while it is on its way to the log', source: 'afb585a97f81',
     claim: 'I28', also: ['I5', 'I10'], trigger: ['concurrent'], mode: 'ext4,data=ordered', workload: 'concurrent',
     patch: { file: 'src/fs/buffer-cache.ts', find: 'data: Buffer.from(sealed(buf).data) }', replace: 'data: sealed(buf).data }' },
@@ -89,7 +106,7 @@ export const CRASH_MUTANTS: readonly CrashMutant[] = [
   },
   {
     ...common, id: 'Z29', title: 'a delayed extent is called written before its data is on the device', source: 'a5949d3faedf',
-    claim: 'I10', also: ['I18', 'I28'], trigger: ['concurrent'], mode: 'ext4,data=ordered', workload: 'concurrent',
+    claim: 'I10', also: ['I5', 'I18', 'I28'], trigger: ['concurrent'], mode: 'ext4,data=ordered', workload: 'concurrent',
     patch: {
       file: 'src/fs/file-system.ts', find: 'this.format.hasUnwritten ? UNWRITTEN : MAPPED, placed.start', replace: 'MAPPED, placed.start',
     },

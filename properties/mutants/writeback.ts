@@ -50,8 +50,8 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
     trigger: ['concurrent', 'mmap store', 'writeback'],
     patch: [
       {
-        file: WRITEBACK, find: '    const { generation } = f\n    yield* k.lockFolio(f)\n',
-        replace: '    const { generation } = f\n    k.writeProtect(f)\n    yield* k.lockFolio(f)\n',
+        file: WRITEBACK, find: '  yield* k.lockFolio(f)\n  k.unreferLocked(f)\n  for (;;) {\n',
+        replace: '  k.writeProtect(f)\n  yield* k.lockFolio(f)\n  k.unreferLocked(f)\n  for (;;) {\n',
       },
       {
         file: WRITEBACK, find: '    k.writeProtect(f)\n    const errno', replace: '    const errno',
@@ -64,8 +64,8 @@ export const WRITEBACK_MUTANTS: readonly Mutant[] = [
     trigger: ['concurrent', 'writeback'],
     patch: [
       {
-        file: WRITEBACK, find: '    while (f.writeback) yield f.writebackOp\n    if (f.home !== inode.pages',
-        replace: '    if (f.home !== inode.pages',
+        file: WRITEBACK, find: '    while (f.writeback) yield f.writebackOp\n    if (f.home === pages',
+        replace: '    if (f.home === pages',
       },
       {
         file: WRITEBACK, find: '{ bytes: f.slab.bytes, start: f.base + off + done, len: n,',

@@ -132,15 +132,9 @@ function* writePass(
     return 'EIO'
   }
   let failed: Errno | null = null
-  for (const f of todo) {
-    const { generation } = f
-    yield* k.lockFolio(f)
-    k.unreferLocked(f)
-    while (f.writeback) yield f.writebackOp
-    if (f.home !== inode.pages || f.generation !== generation || !f.dirty) {
-      k.unlockFolio(f)
-      continue
-    }
+  for (const noted of todo) {
+    const f = yield* lockDirty(k, inode, noted, started)
+    if (f === null) continue
     k.writeProtect(f)
     const errno = yield* startFolio(k, fs, inode, f, ios, writtenOnly)
     failed ??= errno
@@ -157,6 +151,29 @@ function* writePass(
   for (const f of started) f.writeback = false
   for (const f of started) k.dropIfBehind(f, failed !== null)
   return failed
+}
+
+/**
+ * Lock what was dirty when the pass began. Another folio may have taken its place and its data: then that one is meant, for fsync
+ * must not pass by what an earlier write was acknowledged for. `started`: what this pass has under writeback already.
+ * @returns null if there is nothing to write any more
+ */
+function* lockDirty(k: Verbs, inode: Inode, noted: Folio, started: readonly Folio[]): Kernel<Folio | null> {
+  const pages = inode.pages!
+  const { index } = noted
+  let [f, generation] = [noted, noted.generation]
+  yield* k.lockFolio(f)
+  k.unreferLocked(f)
+  for (;;) {
+    while (f.writeback) yield f.writebackOp
+    if (f.home === pages && f.generation === generation && f.dirty) return f
+    const gone = f.home !== pages || f.generation !== generation
+    k.unlockFolio(f)
+    const now = gone ? k.peekFolio(pages, index) : null
+    if (now === null || !now.dirty || started.includes(now)) return null
+    ;[f, generation] = [now, now.generation]
+    yield* k.lockFolio(f)
+  }
 }
 
 /** Blocks that placing these folios may change: bitmaps and map blocks, and their data where it is logged. */

@@ -2,8 +2,8 @@
  * attachJournal: what a journal and a file system know of each other.
  *
  * A commit encodes every dirty inode: between handles what is in core is one consistent state. The size of a file whose
- * blocks became written in the transaction is published with them (ext4_da_do_write_end, ext4_write_end): its data reaches
- * the disk before the commit block does.
+ * blocks became written in the transaction is published with them (ext4_da_do_write_end, ext4_write_end). Unless data=writeback,
+ * its data reaches the disk before the commit block does.
  */
 import type { BlockDevice } from '../../block/device.ts'
 import { DIRTY, UPTODATE } from '../../pagecache/folio.ts'

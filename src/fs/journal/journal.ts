@@ -174,9 +174,12 @@ export class Journal {
 
   // --- what belongs to the transaction -------------------------------------------------------------------------------
 
-  /** Blocks of this file became written, or bytes past its end zeros: see `DataMode`. */
+  /**
+   * Blocks of this file became written, or bytes past its end zeros: its size is published with them, and its data goes first where
+   * the mode says so. Without the size e2fsck finds written blocks past the end (ext4_write_end moves i_disksize in every mode).
+   */
   order(inode: Inode): void {
-    if (this.mode !== 'writeback') this.running.ordered.add(inode)
+    this.running.ordered.add(inode)
   }
 
   /** Log a block of file data; the bytes are copied. */

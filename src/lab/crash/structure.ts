@@ -2,13 +2,13 @@
  * Structure: does everything on disk agree with everything else? For modes that promise it after recovery.
  *
  * Every inode in use is walked; no block has two owners, the bitmaps say exactly what has an owner, the counts of each group what
- * its bitmaps say, every name leads to an inode in use, and every inode has as many links as names. An inode without a name must be
- * on the orphan list. Made of units (engine.ts): one for each block of the inode table and each directory, so that a state costs
- * what changed in it.
+ * its bitmaps say, every name leads to an inode in use, every inode has as many links as names, and no written block starts past
+ * the size. An inode without a name must be on the orphan list. Made of units (engine.ts): one for each block of the inode table
+ * and each directory, so that a state costs what changed in it.
  */
 import { groupBlocks, groupStart, SB, SB_POS } from '../../fs/formats/superblock.ts'
 import { Unit, type Reader } from './engine.ts'
-import { type FoundInode, inodeAt, inodePlace, type Layout, mapOf, metadataRuns, namesOf, type ReadBlock } from './ext.ts'
+import { type FoundInode, type FoundMap, inodeAt, inodePlace, type Layout, mapOf, metadataRuns, namesOf, type ReadBlock } from './ext.ts'
 import type { Finding } from './expect.ts'
 
 /** An inode in use, as far as the structure goes. */
@@ -19,6 +19,8 @@ interface Held {
   /** [start, n) runs of blocks: data, map, attributes. */
   readonly runs: readonly (readonly [number, number])[]
   readonly problem: string | null
+  /** A written block starts past i_size (e2fsck, pass 1: "i_size is ..., should be ..."); of a file on the orphan list that may be. */
+  readonly past: string | null
 }
 
 const ROOT = 2
@@ -74,11 +76,16 @@ export class Structure {
 
   #held(inode: FoundInode, read: ReadBlock): Held {
     const { ino, links, isDirectory, acl } = inode
-    const map = hasMap(inode) ? mapOf(this.#layout, read, inode) : { runs: [], own: [], problem: null }
+    const map: FoundMap = hasMap(inode) ? mapOf(this.#layout, read, inode) : { runs: [], own: [], problem: null }
     const runs: [number, number][] = map.runs.map(({ pblk, n }) => [pblk, n])
     for (const nr of map.own) runs.push([nr, 1])
     if (acl !== 0) runs.push([acl, 1])
-    return { ino, links, isDirectory, runs, problem: map.problem === null ? null : `inode ${ino}: ${map.problem}` }
+    const last = map.runs.findLast((r) => !r.unwritten)
+    const at = last === undefined ? 0 : (last.lblk + last.n - 1) * this.#layout.geo.blockSize
+    return {
+      ino, links, isDirectory, runs, problem: map.problem === null ? null : `inode ${ino}: ${map.problem}`,
+      past: inode.isFile && at > inode.size ? `inode ${ino}: a written block at ${at}, and the size is ${inode.size}` : null,
+    }
   }
 
   #names(ino: number): Unit<readonly (readonly [string, number])[] | string> {
@@ -146,6 +153,7 @@ export class Structure {
     if (sb.readUInt16LE((SB_POS % geo.blockSize) + SB.magic) !== 0xef53) return ['the superblock has no magic']
     const { held, unused } = this.#inUse(read)
     const orphans = this.#orphans(read)
+    for (const h of held.values()) if (h.past !== null && !orphans.has(h.ino)) wrong.push(h.past)
     for (const ino of unused) wrong.push(`inode ${ino} is in use by the bitmap and empty in the table`)
     this.#owners(read, held, wrong)
     this.#links(read, held, orphans, wrong)
