@@ -274,9 +274,12 @@ const covers = (d: Did, pos: number): boolean => {
   }
 }
 
-/** Must `pos` show this action, or a later one, once it is durable? A store did not meet the file there if it was too short. */
+/**
+ * Must `pos` show this action, or a later one, once it is durable? Not if it failed; and a store did not meet the file there if that
+ * was too short.
+ */
 const owns = (d: Did, pos: number): boolean =>
-  covers(d, pos) && (d.action.op !== 'store' && d.action.op !== 'dma' || pos < Math.min(d.leastSize, d.action.pos + d.n))
+  d.errno === null && covers(d, pos) && (d.action.op !== 'store' && d.action.op !== 'dma' || pos < Math.min(d.leastSize, d.action.pos + d.n))
 
 const sizeAfter = (d: Did, size: number): number => {
   const a = d.action
