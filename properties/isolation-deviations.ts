@@ -22,9 +22,9 @@ export const ISOLATION_DEVIATIONS: readonly IsolationDeviation[] = [
       'faults an old folio in so that the batch ends in its middle (EBUSY), to see less',
   },
   {
-    design: 'invalidate-then-add', observer: 'disk', measured: 'write',
-    why: 'open: not met with 300 schedules by chance a scene either, but the pass may come as that of the direct read does, so that ' +
-      '"write" is what was met here and nothing to rely on',
+    design: 'invalidate-splice', observer: 'disk', measured: 'write',
+    why: 'a pass keeps each folio under writeback until it has all of them, and the write waits for the first before it replaces the ' +
+      'second, as with lock-and-unmap; since a pass looks again where a folio was replaced it writes all that took their places',
   },
   {
     design: 'lock-and-unmap', observer: 'disk', measured: 'write',

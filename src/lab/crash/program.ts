@@ -279,7 +279,8 @@ const covers = (d: Did, pos: number): boolean => {
  * was too short.
  */
 const owns = (d: Did, pos: number): boolean =>
-  d.errno === null && covers(d, pos) && (d.action.op !== 'store' && d.action.op !== 'dma' || pos < Math.min(d.leastSize, d.action.pos + d.n))
+  d.errno === null && covers(d, pos) &&
+  (d.action.op !== 'store' && d.action.op !== 'dma' || pos < Math.min(d.leastSize, d.action.pos + d.n))
 
 const sizeAfter = (d: Did, size: number): number => {
   const a = d.action
