@@ -11,6 +11,7 @@ const ORDER: readonly string[] = [
   'src/strategies/per-block.test.ts',
   'src/strategies/reserve.test.ts',
   'src/strategies/invalidate.test.ts',
+  'src/strategies/invalidate-then-add.test.ts',
   'src/strategies/placing.test.ts',
   'src/strategies/lock-and-unmap.test.ts',
   'src/strategies/prepare-then-copy.test.ts',

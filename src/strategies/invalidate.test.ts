@@ -4,41 +4,13 @@ import { mmapStore, pinForDma } from '../fs/mmap.ts'
 import type { AnyStrategy } from '../fs/strategy.ts'
 import type { Errno } from '../kernel/errno.ts'
 import { Failure, type Kernel } from '../kernel/kernel.ts'
-import { type Folio, UPTODATE } from '../pagecache/folio.ts'
+import type { Folio } from '../pagecache/folio.ts'
 import { fits, invalidateSplice } from './invalidate-splice.ts'
 import { invalidateThenAdd } from './invalidate-then-add.ts'
+import { balanced, during, folio, PAGE, readPage, remove, write } from './private.test-util.ts'
 import {
   cold, failing, interleave, now, type Props, runs, scheduled, sourceOf, space, stage, type Stage, take,
 } from './stage.test-util.ts'
-
-const PAGE = 4096
-const write = (s: Stage, fill: string, len: number, pos = 0) => s.posix.pwriteFrom(s.fd, sourceOf(len, fill), pos)
-const folio = (s: Stage, page = 0): Folio => s.inode.pages!.find(page)!
-/** Everything that the cache hands out is in the file: no private folio, no pin, no lock is left. */
-const balanced = (s: Stage): boolean => {
-  const all = s.inode.pages!.inRange(0, 1 << 20)
-  const cached = s.fs.cachedInodes().flatMap((i) => i.pages?.inRange(0, 1 << 20) ?? [])
-  const quiet = (f: Folio) => !f.locked && f.pins === 0 && f.old === null && f.dirty === f.dirtySlot >= 0
-  return s.cache.usedPages === cached.reduce((n, f) => n + f.pages, 0) && all.every(quiet)
-}
-/** Read a page into the cache, and no other. */
-const readPage = (s: Stage, page: number) => take(s.posix.mmapLoad(s.fd, page * PAGE, Buffer.alloc(1)))
-/** Throw a folio out of the cache, as truncation does. */
-const remove = (s: Stage, page: number) => s.fs.verbs.removeFolio(folio(s, page))
-
-/** One page of `o` and then some, synced; `len` bytes of `n` at `pos` are written, and `act` is done at a copy step. */
-const during = (
-  base: AnyStrategy, [pos, len]: readonly [number, number], act: (s: Stage) => void,
-  props: Props & { at?: RegExp; size?: number } = {},
-) => {
-  const { at = /^copy$/, size = 2 * PAGE, ...rest } = props
-  const s = stage(base, { choices: scheduled, ...rest })
-  if (size > 0) take(write(s, 'o', size))
-  take(s.posix.sync())
-  const seen: string[] = []
-  const outcome = interleave(s.posix.sys.pwrite(s.fd, sourceOf(len, 'n'), pos), at, () => act(s), 1, seen)
-  return { s, outcome, seen }
-}
 
 describe.each([invalidateSplice, invalidateThenAdd])('$name', (strategy) => {
   test('a whole page that is not cached is written without an old one', () => {
@@ -350,114 +322,5 @@ describe('which folio may be replaced', () => {
   test('none: for a write of the whole folio, whatever was there', () => {
     expect(fits(at(4, 1, at(4, 1)), null, 2 * PAGE)).toBe(true)
     expect(fits(at(4, 1, at(4, 1)), null, 2 * PAGE - 1)).toBe(false)
-  })
-})
-
-describe('invalidate-then-add', () => {
-  const gap = /between invalidate and add/
-
-  test('a reader in the gap brings the old bytes back: EBUSY', () => {
-    const { s, outcome } = during(invalidateThenAdd, [0, PAGE], (t) => readPage(t, 0), { at: gap })
-    expect(outcome).toMatchObject({ left: 'EBUSY' })
-    expect(runs(s)).toBe(`${2 * PAGE}o`)
-    expect(balanced(s)).toBe(true)
-  })
-
-  test('a reader in the second gap: what was put in before it counts, and the rest is tried again', () => {
-    const s = stage(invalidateThenAdd, { choices: scheduled })
-    take(write(s, 'o', 2 * PAGE))
-    take(s.posix.sync())
-    const kernel = s.posix.sys.pwrite(s.fd, sourceOf(2 * PAGE, 'n'), 0)
-    expect(take(interleave(kernel, gap, () => readPage(s, 1), 2))).toBe(2 * PAGE)
-    expect(s.ledger.begins).toBe(1 + 2)
-    expect(runs(s)).toBe(`${2 * PAGE}n`)
-    expect(balanced(s)).toBe(true)
-  })
-
-  test('in the gap the old bytes are on the disk, and nothing is in the cache', () => {
-    let seen: unknown = null
-    const s = stage(invalidateThenAdd, { choices: scheduled })
-    take(write(s, 'o', PAGE))
-    const kernel = s.posix.sys.pwrite(s.fd, sourceOf(100, 'n'), 50)
-    take(interleave(kernel, gap, () => void (seen = [s.inode.pages!.find(0), s.cache.dirtyPages])))
-    expect(seen).toEqual([null, 0])
-    expect(runs(s)).toBe('50o100n3946o')
-  })
-
-  test('a pinned page is EBUSY; after progress a short write', () => {
-    for (const page of [0, 1]) {
-      const s = stage(invalidateThenAdd)
-      take(write(s, 'o', 2 * PAGE))
-      folio(s, page).pins++
-      const outcome = write(s, 'n', 2 * PAGE)
-      folio(s, page).pins--
-      if (page === 0) expect(outcome).toMatchObject({ left: 'EBUSY' })
-      else expect(take(outcome)).toBe(PAGE)
-      expect(s.ledger.invalidateRefused).toBeGreaterThan(0)
-      expect(balanced(s)).toBe(true)
-      expect(runs(s)).toBe(page === 0 ? `${2 * PAGE}o` : `${PAGE}n${PAGE}o`)
-    }
-  })
-
-  test('old data that cannot be written back is EIO; after progress it is tried again, and is lost by then', () => {
-    for (const page of [0, 1]) {
-      const on = { value: false }
-      const s = stage(invalidateThenAdd, { choices: failing('EIO.write', () => on.value) })
-      take(write(s, 'o', 2 * PAGE))
-      take(s.posix.sync())
-      take(write(s, 'p', 10, page * PAGE))
-      on.value = true
-      const outcome = write(s, 'n', 2 * PAGE)
-      on.value = false
-      if (page === 0) expect(outcome).toMatchObject({ left: 'EIO' })
-      else expect([take(outcome), s.ledger.begins]).toEqual([2 * PAGE, 2 + 2])
-      expect(balanced(s)).toBe(true)
-    }
-  })
-
-  test('page tables of the old folio are torn down: the next load sees the new bytes', () => {
-    const s = stage(invalidateThenAdd)
-    take(write(s, 'o', PAGE))
-    take(s.posix.mmapLoad(s.fd, 0, Buffer.alloc(1)))
-    const { unmaps } = s.ledger
-    folio(s).pins++
-    expect(write(s, 'x', PAGE)).toMatchObject({ left: 'EBUSY' })
-    // Before it is asked whether the folio may go.
-    expect(s.ledger.unmaps).toBe(unmaps + 1)
-    folio(s).pins--
-    take(s.posix.mmapLoad(s.fd, 0, Buffer.alloc(1)))
-    take(write(s, 'n', PAGE))
-    expect(s.ledger.unmaps).toBe(unmaps + 2)
-    const into = Buffer.alloc(1)
-    take(s.posix.mmapLoad(s.fd, 0, into))
-    expect(into.toString()).toBe('n')
-  })
-
-  test('of the new folio only what was written is dirty: the rest was written back before it', () => {
-    const s = stage(invalidateThenAdd, { blockSize: 1024 })
-    take(write(s, 'o', PAGE))
-    take(write(s, 'n', 100, 1100))
-    expect([folio(s).dirtyBlocks, folio(s).uptodateBlocks]).toEqual([1, 4])
-    const { dataBytes } = s.ledger
-    take(s.posix.sync())
-    expect(s.ledger.dataBytes - dataBytes).toBe(1024)
-    expect(runs(cold(s))).toBe('1100o100n2896o')
-  })
-
-  test('a record that fails late leaves what was not asked for uptodate', () => {
-    const on = { value: false }
-    let asked = 0
-    const s = stage(invalidateThenAdd, {
-      blockSize: 1024, choices: failing('ENOMEM.record', () => on.value && ++asked > 1),
-    })
-    take(s.posix.ftruncate(s.fd, PAGE))
-    for (const block of [1, 3]) take(write(s, 'd', 1024, block * 1024))
-    take(s.posix.sync())
-    runs(s)
-    on.value = true
-    // Block 0 is recorded, 1 is there, 2 is not.
-    expect(take(write(s, 'n', 3 * 1024))).toBe(2 * 1024)
-    expect([0, 1, 2, 3].map((b) => folio(s).bits(b * 1024) & UPTODATE)).toEqual([UPTODATE, UPTODATE, 0, UPTODATE])
-    expect(runs(s)).toBe('2048n1024.1024d')
   })
 })

@@ -21,7 +21,7 @@ export class Transaction {
   credits = 0
   /** Handles that ever joined. */
   joined = 0
-  /** Files whose written blocks may not be seen before their data is on the disk. */
+  /** Files of which blocks became written: their sizes go with the commit and, in two of three modes, their data before it. */
   readonly ordered = new Set<Inode>()
   /** Blocks that were freed, and of which an older version stands in the log: replay must leave them alone. */
   readonly revoked = new Set<BlockNr>()
